@@ -1,0 +1,137 @@
+/**
+ * What the rest of the agent knows of the kernel side. Everything behind it (koffi, libbpf, mmaps) lives in
+ * this folder; tests put a fake here (test/fakes/kernel.ts).
+ */
+import type { Failure } from '../failure.ts';
+
+export type Mode = 'observe' | 'advisory' | 'enforce';
+
+/** One row of the kernel's `policies` array (bpf/abi.h: struct slo_policy). */
+export interface SlotPolicy {
+  cgroupId: bigint;
+  /** 0: accounting only. */
+  budgetNs: number;
+  importance: number;
+  /** CPUs, fractional: how fast the slot's credit refills. */
+  reservedCpus: number;
+  creditCapNs: number;
+  /** The slot whose credit this one draws on: itself, or its pod's. */
+  creditSlot: number;
+  /** cpu.weight of the cgroup, 1 .. 10000. */
+  weight: number;
+  /** false: fair tier only (mode advisory or observe of the pod). */
+  deadline: boolean;
+}
+
+export const MISS_REASONS = ['sched', 'over', 'shed', 'throttle', 'stall'] as const;
+export type MissReason = (typeof MISS_REASONS)[number];
+
+/** Counters of one slot, summed over LLCs; they only grow while the slot has the same cgroup. */
+export interface SlotStats {
+  bursts: number;
+  misses: Record<MissReason, number>;
+  waitNs: number;
+  ranNs: number;
+  throttledNs: number;
+  eventsDropped: number;
+  maxWaitNs: number;
+  /** HIST_BUCKETS counts; bounds in observe/histogram.ts. */
+  hist: Uint32Array;
+}
+
+export interface MissEvent {
+  atNs: number;
+  cgroupId: bigint;
+  slot: number;
+  waitNs: number;
+  budgetNs: number;
+  ranNs: number;
+  pid: number;
+  cpu: number;
+  reason: MissReason;
+  comm: string;
+}
+
+export interface CgroupEvent {
+  change: 'created' | 'removed';
+  id: bigint;
+  /** From the hierarchy's root, starting with `/`. */
+  path: string;
+  /** The kernel had to cut the path: walk the tree instead. */
+  truncated: boolean;
+}
+
+/** Counters of the whole node (struct slo_health). */
+export interface KernelHealth {
+  eventsDropped: number;
+  cgroupEventsDropped: number;
+  fairFallbacks: number;
+  preemptKicks: number;
+  floorPicks: number;
+  stalls: number;
+}
+
+/** Why the scheduler stopped (struct slo_exit); `kind` 0 while it runs. */
+export interface ExitInfo {
+  kind: number;
+  exitCode: bigint;
+  reason: string;
+  message: string;
+}
+
+export interface SlotMap {
+  readonly capacity: number;
+  /** Zeroes the slot's stats, then publishes the policy, then the index entry. */
+  assign(slot: number, policy: SlotPolicy): Failure | undefined;
+  /** Rewrites the policy of a slot that stays with its cgroup. */
+  update(slot: number, policy: SlotPolicy): void;
+  /** Takes the index entry out, then the policy. The slot must rest for a second before it is assigned again. */
+  release(slot: number, cgroupId: bigint): Failure | undefined;
+  /** Tells the kernel to look its cached slots up again; call once after a batch of changes. */
+  publish(): void;
+  stats(slot: number): SlotStats;
+  /** What the kernel's index holds now, by cgroup id (tests, leak checks, restart). */
+  index(): Map<bigint, number>;
+}
+
+/** A loaded program set: the observer (tracing) or the scheduler (struct_ops). */
+export interface KernelSession {
+  readonly kind: 'observer' | 'scheduler';
+  readonly slots: SlotMap;
+  health(): KernelHealth;
+  /** Scheduler only: kind 0 while running. */
+  exit(): ExitInfo;
+  /** True while the programs are attached (scheduler: sysfs state `enabled` and root/ops ours). */
+  running(): boolean;
+  /** Tells the kernel side that the agent lives; at least every 2 s. */
+  beat(): void;
+  /** Detaches and frees; safe to call twice. */
+  close(): void;
+}
+
+export interface KernelEvents {
+  onMiss(event: MissEvent): void;
+  onCgroup(event: CgroupEvent): void;
+}
+
+/** Answer of the preflight check; reasons are stable identifiers, see kernel/preflight.ts. */
+export interface Preflight {
+  canObserve: boolean;
+  canEnforce: boolean;
+  /** Empty when enforce is possible. First entry is the one that is reported. */
+  reasons: { code: PreflightCode; message: string; hint: string }[];
+  kernel: string;
+}
+
+export type PreflightCode =
+  | 'NoSchedExt'
+  | 'NoBtf'
+  | 'NoCgroupV2'
+  | 'MalformedBtf'
+  | 'OtherScheduler'
+  | 'IsolatedCpus'
+  | 'AttachHang'
+  | 'CpuLimits'
+  | 'NoCapability'
+  | 'LoadFailed'
+  | 'SchedulerExited';

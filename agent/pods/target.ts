@@ -1,0 +1,61 @@
+/**
+ * A target is what a pod source hands to the plan: an SLO, or nothing, for one pod, one container or one
+ * cgroup path. Sources: manifest-source.ts (--pods-dir), config-source.ts (--config).
+ */
+import type { Slo, SloProblem } from '../../slo/slo.ts';
+
+export interface PodContainer {
+  name: string;
+  /** Without the `containerd://` prefix; undefined until the runtime reported it. */
+  id?: string;
+  slo?: Slo;
+}
+
+export interface PodTarget {
+  kind: 'pod';
+  /** metadata.uid. */
+  uid: string;
+  /** The id in the cgroup's name: config.hash for static pods, else the uid. */
+  cgroupUid: string;
+  namespace: string;
+  name: string;
+  /** undefined: the pod has no SLO, it is accounted for only. */
+  slo: Slo | undefined;
+  containers: PodContainer[];
+  /** status.podIPs, IPv4-mapped IPv6 normalised; empty for hostNetwork. */
+  podIps: string[];
+  cpuRequestMilli: number;
+  cpuLimitMilli?: number;
+  problems: SloProblem[];
+}
+
+/** A rule of the standalone config file. */
+export interface PathTarget {
+  kind: 'path';
+  /** Cgroup path from the hierarchy's root, starting with `/`. */
+  path: string;
+  slo: Slo;
+  line: number;
+}
+
+export type Target = PodTarget | PathTarget;
+
+export interface SourceError {
+  code: string;
+  file: string;
+  line?: number;
+  column?: number;
+  message: string;
+}
+
+/** The whole truth of a source at one moment; a source hands out a new one on each change. */
+export interface TargetSnapshot {
+  targets: Target[];
+  errors: SourceError[];
+}
+
+export interface TargetSource {
+  /** Resolves after the first snapshot; later ones come when the source changes. */
+  start(onSnapshot: (snapshot: TargetSnapshot) => void): Promise<void>;
+  stop(): void;
+}

@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+// The suites in test/vm/suites need a booted kernel of their own: test/vm/run.ts runs them inside.
+export default defineConfig({
+  test: {
+    include: ['{slo,kube,webhook,agent,cli,test}/**/*.test.ts'],
+    exclude: ['test/vm/suites/**', 'node_modules/**', 'build/**'],
+    reporters: ['default', ['junit', { outputFile: 'build/test/unit.xml' }]],
+    testTimeout: 20_000,
+  },
+});
