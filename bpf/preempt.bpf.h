@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Wake-up preemption: a deadline task that finds no idle CPU kicks one that runs
+ * something less urgent. The task stays in its queue, so that nothing is stranded if
+ * a realtime task takes that CPU first; whichever CPU is free next takes it.
+ */
+#ifndef SCX_SLO_PREEMPT_BPF_H
+#define SCX_SLO_PREEMPT_BPF_H
+
+#include "task.bpf.h"
+#include "tunables.bpf.h"
+#include "compat.bpf.h"
+
+/* CPUs sorted by LLC; LLC i owns llc_cpus[i] of them from llc_first[i] on. Filled at init. */
+u16 cpus_by_llc[SLO_MAX_CPUS];
+u32 llc_first[SLO_MAX_LLCS];
+u32 llc_cpus[SLO_MAX_LLCS];
+
+/* In memory, not in a register: the verifier would follow each value of a counter through the loops. */
+static u32 cpus_sorted;
+
+static __noinline void sort_cpus_by_llc(void)
+{
+	int llc, cpu;
+
+	bpf_for(llc, 0, nr_llcs) {
+		u32 first = cpus_sorted;
+
+		bpf_for(cpu, 0, nr_cpus) {
+			if (llc_of(cpu) != (u32)llc)
+				continue;
+			cpus_by_llc[MASKED(cpus_sorted, SLO_MAX_CPUS)] = cpu;
+			cpus_sorted++;
+		}
+		llc_first[MASKED(llc, SLO_MAX_LLCS)] = first;
+		llc_cpus[MASKED(llc, SLO_MAX_LLCS)] = cpus_sorted - first;
+	}
+}
+
+/* How good a victim: 0 none, KEY_EMPTY a fair task, else the running task's deadline. */
+static __always_inline u64 victim_score(struct cpu_ctx *cpuc, u64 deadline_ns, u64 now)
+{
+	if (now < cpuc->claimed_until_ns || now < cpuc->protected_until_ns)
+		return 0;
+	if (cpuc->tier == TIER_FAIR)
+		return KEY_EMPTY;
+	if (cpuc->tier == TIER_DEADLINE && cpuc->deadline_ns > deadline_ns + preempt_margin_ns)
+		return cpuc->deadline_ns;
+	return 0;
+}
+
+static __always_inline void claim_and_kick(s32 cpu, u64 now)
+{
+	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
+
+	if (cpuc)
+		cpuc->claimed_until_ns = now + claim_ns;
+	__sync_fetch_and_add(&health.preempt_kicks, 1);
+	scx_bpf_kick_cpu(cpu, KICK_PREEMPT);
+}
+
+/* `only`: the CPU of a restricted task's queue, else -1 and any CPU of the LLC will do. */
+static __noinline void preempt_for(u64 deadline_ns, u32 llc, s32 near_cpu, s32 only, u64 now)
+{
+	struct cpu_ctx *cpuc;
+	u64 best_score = 0, score;
+	s32 best = -1;
+	u32 first, count;
+	int i;
+
+	cpuc = cpu_ctx_of(only >= 0 ? only : near_cpu);
+	if (cpuc) {
+		best_score = victim_score(cpuc, deadline_ns, now);
+		best = only >= 0 ? only : near_cpu;
+	}
+	first = llc_first[MASKED(llc, SLO_MAX_LLCS)];
+	count = llc_cpus[MASKED(llc, SLO_MAX_LLCS)];
+	if (only < 0 && best_score != KEY_EMPTY && count) {
+		bpf_for(i, 0, victim_scan) {
+			u32 at = first + ((u32)near_cpu + 1 + i) % count;
+			s32 cpu;
+
+			if ((u32)i >= count)
+				break;
+			cpu = cpus_by_llc[MASKED(at, SLO_MAX_CPUS)];
+			cpuc = cpu_ctx_of(cpu);
+			if (!cpuc)
+				continue;
+			score = victim_score(cpuc, deadline_ns, now);
+			if (score > best_score) {
+				best_score = score;
+				best = cpu;
+			}
+			if (score == KEY_EMPTY)
+				break;
+		}
+	}
+	if (best_score && best >= 0)
+		claim_and_kick(best, now);
+}
+
+#endif /* SCX_SLO_PREEMPT_BPF_H */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which slot a task belongs to: that of its nearest ancestor cgroup that has one,
+ * so a container's setting beats its pod's, and runtimes may nest cgroups below
+ * (crun's `container`, exec, delegated trees). The cgroup is the task's, never
+ * that of `current`, who in a wake-up is the waker.
+ */
+#ifndef SCX_SLO_SLOT_BPF_H
+#define SCX_SLO_SLOT_BPF_H
+
+#include "maps.bpf.h"
+
+/* Cached answer; stale when the task moved or the agent changed the index. */
+struct slot_cache {
+	u64 cgroup_id;
+	u32 generation;
+	u32 slot;
+};
+
+static u32 __noinline nearest_slot(struct cgroup *cgrp)
+{
+	for (int depth = 0; depth < SLO_MAX_CGROUP_DEPTH; depth++) {
+		u64 id = BPF_CORE_READ(cgrp, kn, id);
+		u32 *slot = bpf_map_lookup_elem(&slot_of, &id);
+
+		if (slot)
+			return *slot;
+		cgrp = BPF_CORE_READ(cgrp, self.parent, cgroup);
+		if (!cgrp)
+			break;
+	}
+	return SLO_SLOT_SYSTEM;
+}
+
+static __always_inline u32 slot_of_task(struct task_struct *p, struct slot_cache *cache)
+{
+	struct cgroup *cgrp = p->cgroups->dfl_cgrp;
+	u64 id = cgrp->kn->id;
+	u32 generation = READ_ONCE(control.generation);
+
+	if (cache->cgroup_id != id || cache->generation != generation) {
+		cache->slot = nearest_slot(cgrp);
+		cache->generation = generation;
+		cache->cgroup_id = id;
+	}
+	return cache->slot;
+}
+
+#endif /* SCX_SLO_SLOT_BPF_H */

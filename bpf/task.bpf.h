@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the scheduler knows of a task, and of a CPU. */
+#ifndef SCX_SLO_TASK_BPF_H
+#define SCX_SLO_TASK_BPF_H
+
+#include "slot.bpf.h"
+#include "account.bpf.h"
+#include "compat.bpf.h"
+
+enum tier {
+	TIER_NONE = 0,		/* (CPU) idle, or another class runs there */
+	TIER_FAIR = 1,
+	TIER_DEADLINE = 2,
+};
+
+struct task_ctx {
+	struct slot_cache cache;
+	struct burst burst;
+	u64 deadline_ns;
+	u64 vtime_ns;		/* weighted CPU time, relative to the fair clock of `llc` */
+	u64 job_used_ns;	/* CPU time since the deadline was set */
+	u32 tier;
+	u32 llc;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_ctx);
+} task_ctxs SEC(".maps");
+
+struct cpu_ctx {
+	u64 deadline_ns;	/* of the running task, tier deadline */
+	u64 protected_until_ns;	/* a floor run: not to be preempted */
+	u64 claimed_until_ns;	/* kicked: somebody's task is on its way */
+	u64 floor_since_ns;	/* start of the floor's window */
+	u64 floor_used_ns;	/* fair CPU time in it */
+	u32 tier;		/* of the running task */
+	u32 slot;		/* of the running task */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct cpu_ctx);
+} cpu_ctxs SEC(".maps");
+
+static __always_inline struct task_ctx *ctx_of(struct task_struct *p)
+{
+	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
+}
+
+static __always_inline struct cpu_ctx *cpu_ctx_of(s32 cpu)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_percpu_elem(&cpu_ctxs, &zero, cpu);
+}
+
+/* Counted at load; a CPU that comes or goes ends the scheduler and the agent loads it anew. */
+u32 nr_online_cpus;
+
+/* May run on fewer CPUs than the node has: such a task never waits in a shared queue. */
+static __always_inline bool is_restricted(const struct task_struct *p)
+{
+	return p->nr_cpus_allowed < (int)nr_online_cpus || task_pinned_by_kernel(p);
+}
+
+static __always_inline bool is_kthread(const struct task_struct *p)
+{
+	return p->flags & PF_KTHREAD;
+}
+
+#endif /* SCX_SLO_TASK_BPF_H */

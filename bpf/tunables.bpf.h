@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every number that shapes the policy. The agent may set them before load, never
+ * after. Times in ns. Each says what it does and what too much of it costs.
+ */
+#ifndef SCX_SLO_TUNABLES_BPF_H
+#define SCX_SLO_TUNABLES_BPF_H
+
+#include "kernel.h"
+
+#define NSEC_PER_USEC	1000ULL
+#define NSEC_PER_MSEC	1000000ULL
+#define NSEC_PER_SEC	1000000000ULL
+
+/* Possible CPU ids. Too small: CPUs above it are never preempted for a deadline. */
+const volatile u32 nr_cpus = 1;
+
+/* The agent's process id: its threads count as system work, so that it can still act on a full node. */
+const volatile u32 agent_tgid = 0;
+
+/* One scheduler tick (1/CONFIG_HZ). Slices end at ticks, so shorter ones are not kept. */
+const volatile u64 tick_ns = 4 * NSEC_PER_MSEC;
+
+/*
+ * Longest slice of a fair task; divided among the waiting ones, not below a tick.
+ * Longer: fewer switches for batch. Risk: a fair task without a kick waits longer.
+ */
+const volatile u64 fair_slice_ns = 20 * NSEC_PER_MSEC;
+
+/* Time in which every waiting fair task of a CPU should get a turn, while slices allow it. */
+const volatile u64 fair_round_ns = 40 * NSEC_PER_MSEC;
+
+/* Slice of a deadline task. Longer: fewer switches. Risk: an equal waits behind it. */
+const volatile u64 deadline_slice_ns = 8 * NSEC_PER_MSEC;
+
+/*
+ * Sleepers keep at most this much of the CPU time that they did not use. More:
+ * interactive fair work is quicker. Risk: it can push steady batch aside.
+ */
+const volatile u64 fair_lag_ns = 20 * NSEC_PER_MSEC;
+
+/* A pod that ran on credit and drops to the fair tier waits at most as if it were this far ahead. */
+const volatile u64 fair_debt_ns = 100 * NSEC_PER_MSEC;
+
+/*
+ * Floor of the fair tier, in 1/1024 of each CPU while fair work waits there.
+ * 0 starves batch (and the 30 s watchdog then ejects us); high values break budgets.
+ */
+const volatile u32 floor_share = 102;
+
+/* A floor run cannot be preempted for this long; without it the floor exists on paper only. */
+const volatile u64 floor_quantum_ns = 4 * NSEC_PER_MSEC;
+
+/* Accounting window of the floor. */
+const volatile u64 floor_window_ns = NSEC_PER_SEC;
+
+/* A running deadline task is preempted by one whose deadline is earlier by more than this. */
+const volatile u64 preempt_margin_ns = NSEC_PER_MSEC;
+
+/* After a kick, how long others leave that CPU to the one who kicked. */
+const volatile u64 claim_ns = NSEC_PER_MSEC;
+
+/* CPUs looked at for a victim. More: a better victim on big LLCs. Risk: longer wake-ups. */
+const volatile u32 victim_scan = 8;
+
+/* Deadline of system work: tasks outside the pods' tree (kubelet, runtime, sshd), from when they wake. */
+const volatile u64 system_deadline_ns = 10 * NSEC_PER_MSEC;
+
+/*
+ * CPUs (<< SLO_CPU_SHIFT) that system work may use with a deadline; beyond it is fair
+ * work. Too little: kubelet waits behind pods. Too much: a runaway daemon breaks budgets.
+ */
+const volatile u32 system_reserved = 1u << (SLO_CPU_SHIFT - 3);
+
+/* Deadline of unbound kernel threads; they are few, short and others wait for them. */
+const volatile u64 kthread_deadline_ns = NSEC_PER_MSEC;
+
+/*
+ * The agent's heartbeat is older than this: it hangs, and its policy may be stale, so
+ * pods are scheduled as fair work until it beats again.
+ */
+const volatile u64 heartbeat_timeout_ns = 8 * NSEC_PER_SEC;
+
+/* How often the timer looks for stalled tasks and an old heartbeat. */
+const volatile u64 watch_interval_ns = 100 * NSEC_PER_MSEC;
+
+#endif /* SCX_SLO_TUNABLES_BPF_H */
