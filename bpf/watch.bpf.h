@@ -82,10 +82,13 @@ static int look(void *map, u32 *key, struct watch *watch)
 		__sync_fetch_and_add(&health.fair_fallbacks, 1);
 	watch->policy_was_off = off;
 
+	/* Until 6.17 or so the verifier takes this callback for sleepable, like init that sets it. */
+	bpf_rcu_read_lock();
 	bpf_for(i, 0, nr_llcs) {
 		find_stalls(DSQ_DEADLINE_LLC | i, i, now);
 		find_stalls(DSQ_FAIR_LLC | i, i, now);
 	}
+	bpf_rcu_read_unlock();
 	bpf_timer_start(&watch->timer, watch_interval_ns, 0);
 	return 0;
 }
