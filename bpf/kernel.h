@@ -151,13 +151,11 @@ struct sched_ext_ops {
 };
 
 /*
- * Enumerators below 2^32 moved between releases (SCX_ENQ_HEAD, _CPU_SELECTED) and
- * are relocated; those above never moved, and some vendors' BTF truncates them.
+ * Enumerators below 2^32 are relocated, because some moved between releases; those
+ * above never did, and some vendors' BTF truncates them.
  */
 enum scx_enq_flags {
 	SCX_ENQ_WAKEUP = 1,
-	SCX_ENQ_HEAD = 0x10,
-	SCX_ENQ_CPU_SELECTED = 0x400,
 };
 
 enum scx_ops_flags {

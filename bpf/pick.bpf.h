@@ -54,17 +54,41 @@ static __noinline bool take_deadline(u32 llc, s32 cpu, u64 incumbent_key, bool *
 	return take_earlier(DSQ_DEADLINE_LLC | llc, DSQ_DEADLINE_CPU | cpu, shared_key, own_key);
 }
 
-/* Does the fair tier have less than its floor on this CPU? The debt never exceeds one window's. */
-static __always_inline bool floor_is_owed(struct cpu_ctx *cpuc, u64 backlog, u64 now)
+/*
+ * The floor: while fair work waits, it gets floor_quantum_ns in each interval of
+ * floor_quantum_ns / floor_share on every CPU. Intervals missed are not made up for,
+ * so that a debt never becomes one long run in front of a deadline.
+ */
+static __always_inline bool floor_is_due(struct cpu_ctx *cpuc, u64 backlog, u64 now)
 {
-	u64 passed_ns = now - cpuc->floor_since_ns;
+	u64 interval_ns = (floor_quantum_ns << 10) / (floor_share ?: 1);
 
-	if (!backlog || passed_ns >= floor_window_ns) {
+	if (!backlog) {
 		cpuc->floor_since_ns = now;
 		cpuc->floor_used_ns = 0;
 		return false;
 	}
-	return cpuc->floor_used_ns + floor_quantum_ns < (passed_ns * floor_share >> 10);
+	if (now - cpuc->floor_since_ns < interval_ns)
+		return false;
+	if (cpuc->floor_used_ns >= floor_quantum_ns) {
+		cpuc->floor_since_ns = now;
+		cpuc->floor_used_ns = 0;
+		return false;
+	}
+	return floor_share;
+}
+
+/* The next interval starts when this one was due, not when a CPU came to look. */
+static __always_inline void floor_is_served(struct cpu_ctx *cpuc, u64 now)
+{
+	u64 interval_ns = (floor_quantum_ns << 10) / (floor_share ?: 1);
+
+	cpuc->floor_since_ns += interval_ns;
+	if (now - cpuc->floor_since_ns >= interval_ns)
+		cpuc->floor_since_ns = now;
+	cpuc->floor_used_ns = 0;
+	cpuc->protected_until_ns = now + floor_quantum_ns;
+	__sync_fetch_and_add(&health.floor_picks, 1);
 }
 
 /* Another LLC's work: overdue deadlines always, anything where this CPU would go idle. */

@@ -124,16 +124,17 @@ void BPF_PROG(slo_enqueue, struct task_struct *p, u64 enq_flags)
 		dsq_insert_vtime(p, restricted ? DSQ_FAIR_CPU | cpu : DSQ_FAIR_LLC | llc, fair_slice(llc),
 				 task->vtime_ns, enq_flags);
 
-	/* select_cpu looked for an idle CPU already, where it ran */
-	if (!(enq_flags & ENQ_CPU_SELECTED)) {
-		if (restricted)
-			idle_cpu = scx_bpf_test_and_clear_cpu_idle(cpu) ? cpu : -1;
-		else
-			idle_cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
-		if (idle_cpu >= 0) {
-			scx_bpf_kick_cpu(idle_cpu, KICK_IDLE);
-			return;
-		}
+	/*
+	 * select_cpu is skipped for some wake-ups, and a CPU may have gone idle since it
+	 * looked: that one saw empty queues and would sleep on.
+	 */
+	if (restricted)
+		idle_cpu = scx_bpf_test_and_clear_cpu_idle(cpu) ? cpu : -1;
+	else
+		idle_cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+	if (idle_cpu >= 0) {
+		scx_bpf_kick_cpu(idle_cpu, KICK_IDLE);
+		return;
 	}
 	if (task->tier == TIER_DEADLINE)
 		preempt_for(task->deadline_ns, llc, cpu, restricted ? cpu : -1, now);
@@ -186,12 +187,10 @@ void BPF_PROG(slo_dispatch, s32 cpu, struct task_struct *prev)
 		refresh_incumbent(prev, cpuc, llc, &inc, now);
 
 	backlog = fair_backlog(llc, cpu) + (inc.tier == TIER_FAIR);
-	if (floor_is_owed(cpuc, backlog, now)) {
-		if (take_fair(llc, cpu, inc.tier == TIER_FAIR ? inc.key : KEY_EMPTY, &keep) || keep) {
-			cpuc->protected_until_ns = now + floor_quantum_ns;
-			__sync_fetch_and_add(&health.floor_picks, 1);
-			goto out;
-		}
+	if (floor_is_due(cpuc, backlog, now) &&
+	    (take_fair(llc, cpu, inc.tier == TIER_FAIR ? inc.key : KEY_EMPTY, &keep) || keep)) {
+		floor_is_served(cpuc, now);
+		goto out;
 	}
 	if (take_deadline(llc, cpu, inc.tier == TIER_DEADLINE ? inc.key : KEY_EMPTY, &keep) || keep)
 		goto out;
@@ -232,7 +231,8 @@ void BPF_PROG(slo_tick, struct task_struct *p)
 
 	if (task->tier == TIER_DEADLINE) {
 		reservation_of(policy, slot, &r);
-		if (!is_exempt_from_credit(p) && credit_of(&r, now) <= 0)
+		if ((!is_exempt_from_credit(p) && credit_of(&r, now) <= 0) ||
+		    floor_is_due(cpuc, fair_backlog(llc, cpu), now))
 			task_set_slice(p, 0);
 	} else if (now >= cpuc->protected_until_ns &&
 		   (scx_bpf_dsq_nr_queued(DSQ_DEADLINE_LLC | llc) > 0 ||
@@ -349,6 +349,7 @@ s32 BPF_PROG(slo_init)
 	if (err)
 		return err;
 	sort_cpus_by_llc();
+	start_fair_clocks();
 	return start_watch();
 }
 

@@ -34,7 +34,7 @@ struct cpu_ctx {
 	u64 deadline_ns;	/* of the running task, tier deadline */
 	u64 protected_until_ns;	/* a floor run: not to be preempted */
 	u64 claimed_until_ns;	/* kicked: somebody's task is on its way */
-	u64 floor_since_ns;	/* start of the floor's window */
+	u64 floor_since_ns;	/* start of the floor's interval */
 	u64 floor_used_ns;	/* fair CPU time in it */
 	u32 tier;		/* of the running task */
 	u32 slot;		/* of the running task */

@@ -24,6 +24,15 @@ static __always_inline u64 fair_clock(u32 llc)
 	return READ_ONCE(fair_clock_ns[MASKED(llc, SLO_MAX_LLCS)]);
 }
 
+/* Not at 0, so that a lag below the clock never wraps. */
+static __always_inline void start_fair_clocks(void)
+{
+	int llc;
+
+	bpf_for(llc, 0, nr_llcs)
+		fair_clock_ns[MASKED(llc, SLO_MAX_LLCS)] = NSEC_PER_SEC;
+}
+
 static __always_inline void advance_fair_clock(u32 llc, u64 vtime_ns)
 {
 	u64 *clock_ns = &fair_clock_ns[MASKED(llc, SLO_MAX_LLCS)];
@@ -39,22 +48,28 @@ static __always_inline bool heartbeat_is_fresh(u64 now)
 	return now < beat || now - beat < heartbeat_timeout_ns;
 }
 
+static __always_inline bool is_agent(struct task_struct *p)
+{
+	return agent_tgid && p->tgid == (s32)agent_tgid;
+}
+
+static __always_inline bool is_exempt_from_credit(struct task_struct *p)
+{
+	return is_kthread(p) || is_agent(p);
+}
+
 /* What a task may ask for: 0 is fair work, else its relative deadline. */
 static __always_inline u64 relative_deadline(struct task_struct *p, u32 slot, struct slo_policy *policy, u64 now)
 {
 	if (is_kthread(p))
 		return kthread_deadline_ns;
-	if (slot == SLO_SLOT_SYSTEM)
+	if (slot == SLO_SLOT_SYSTEM || is_agent(p))
 		return system_deadline_ns;
 	if (!(policy->flags & SLO_POLICY_DEADLINE) || !heartbeat_is_fresh(now))
 		return 0;
 	return policy->budget_ns;
 }
 
-static __always_inline bool is_exempt_from_credit(struct task_struct *p)
-{
-	return is_kthread(p) || (agent_tgid && p->tgid == (s32)agent_tgid);
-}
 
 /* Keep a fair task within [clock - lag, clock + debt] of the LLC it queues on. */
 static __always_inline void place_fairly(struct task_ctx *task, u32 llc)

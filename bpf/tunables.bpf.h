@@ -51,9 +51,6 @@ const volatile u32 floor_share = 102;
 /* A floor run cannot be preempted for this long; without it the floor exists on paper only. */
 const volatile u64 floor_quantum_ns = 4 * NSEC_PER_MSEC;
 
-/* Accounting window of the floor. */
-const volatile u64 floor_window_ns = NSEC_PER_SEC;
-
 /* A running deadline task is preempted by one whose deadline is earlier by more than this. */
 const volatile u64 preempt_margin_ns = NSEC_PER_MSEC;
 
