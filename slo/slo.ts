@@ -2,7 +2,15 @@
 
 export type SloMode = 'observe' | 'advisory' | 'enforce';
 
-export type SloSource = 'container' | 'pod' | `latencyslo/${string}` | 'namespace' | 'cluster' | 'default';
+/** Where the budget came from; `config` is a rule of the standalone file, never in a pod's record. */
+export type SloSource =
+  | 'container'
+  | 'pod'
+  | `latencyslo/${string}`
+  | 'namespace'
+  | 'cluster'
+  | 'default'
+  | 'config';
 
 /** One cut, for example `budget-ms:0.5>1`. */
 export interface Clamp {
