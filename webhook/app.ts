@@ -1,0 +1,118 @@
+/** The two express applications: admission over TLS, and health and metrics on a port of their own. */
+import express, { type ErrorRequestHandler, type Express, type Response } from 'express';
+import type { Logger } from 'pino';
+import { admit } from './admit.ts';
+import type { Metrics } from './metrics.ts';
+
+/** An object is 1.5 MiB at most in etcd, and an UPDATE carries two of them. */
+export const BODY_MAX_BYTES = 3 * 1024 * 1024;
+
+export interface AppState {
+  log: Logger;
+  metrics: Metrics;
+  /** True from SIGTERM on. */
+  draining(): boolean;
+  /** Why this replica should get no traffic; undefined: it should. */
+  notReady(): string | undefined;
+}
+
+export function admissionApp(state: AppState): Express {
+  const app = bareApp();
+  app.all('/mutate', (req, res, next) => {
+    if (req.method !== 'POST') {
+      res.setHeader('allow', 'POST');
+      refuse(state, res, 405, 'POST an AdmissionReview');
+    } else if (req.is('application/json') === false) {
+      refuse(state, res, 415, 'content-type must be application/json');
+    } else {
+      next();
+    }
+  });
+  // `inflate: false`: an API server does not compress, and 3 MiB of gzip are 3 GiB of JSON.
+  app.use('/mutate', express.json({ limit: BODY_MAX_BYTES, type: 'application/json', inflate: false }));
+  app.post('/mutate', (req, res) => {
+    const start = performance.now();
+    const answer = admit(req.body);
+    if (answer.status === 400) {
+      refuse(state, res, 400, answer.message);
+      return;
+    }
+    send(state, res, 200, answer.review);
+    const durationMs = performance.now() - start;
+    state.metrics.requests.inc({ decision: answer.decision });
+    state.metrics.durationSeconds.observe(durationMs / 1000);
+    const level = answer.decision === 'failed' ? 'error' : answer.decision === 'patched' ? 'info' : 'debug';
+    state.log[level]({ ...answer.summary, decision: answer.decision, durationMs }, 'admission');
+  });
+  app.use((_req, res) => send(state, res, 404, 'not found: the webhook answers POST /mutate'));
+  app.use(onError(state));
+  return app;
+}
+
+export function healthApp(state: AppState): Express {
+  const app = bareApp();
+  app.get('/healthz', (_req, res) => send(state, res, 200, 'ok'));
+  app.get('/readyz', (_req, res) => {
+    const reason = state.draining() ? 'shutting down' : state.notReady();
+    send(state, res, reason === undefined ? 200 : 503, reason ?? 'ok');
+  });
+  app.get('/metrics', async (_req, res) => {
+    const text = await state.metrics.registry.metrics();
+    res.setHeader('content-type', state.metrics.registry.contentType);
+    res.end(text);
+  });
+  app.use((_req, res) => send(state, res, 404, 'not found: /healthz, /readyz, /metrics'));
+  app.use(onError(state));
+  return app;
+}
+
+function bareApp(): Express {
+  return express().disable('x-powered-by').disable('etag');
+}
+
+function refuse(state: AppState, res: Response, status: number, message: string): void {
+  state.metrics.requests.inc({ decision: 'refused' });
+  send(state, res, status, message);
+}
+
+function send(state: AppState, res: Response, status: number, body: string | object): void {
+  if (state.draining()) {
+    // Decided when the answer is written: a request that began before the drain must close its connection too.
+    res.setHeader('connection', 'close');
+  }
+  res.status(status);
+  if (typeof body === 'string') {
+    res.type('text/plain').send(`${body}\n`);
+  } else {
+    res.json(body);
+  }
+}
+
+/** The body parser's own errors carry a 4xx; their messages may quote the input, so none is passed on. */
+const MESSAGES: Readonly<Record<number, string>> = {
+  400: 'the body is not JSON',
+  413: `the body is larger than ${BODY_MAX_BYTES} bytes`,
+  415: 'the body must be plain application/json in a UTF encoding',
+};
+
+function onError(state: AppState): ErrorRequestHandler {
+  return (error: unknown, req, res, next) => {
+    const status = statusOf(error);
+    if (status >= 500) {
+      const kind = error instanceof Error ? error.constructor.name : typeof error;
+      state.log.error({ kind, path: req.path.slice(0, 64) }, 'request failed');
+    }
+    if (res.headersSent) {
+      next(error);
+    } else if (status < 500) {
+      refuse(state, res, status, MESSAGES[status] ?? 'bad request');
+    } else {
+      send(state, res, 500, 'internal error');
+    }
+  };
+}
+
+function statusOf(error: unknown): number {
+  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : 500;
+}
