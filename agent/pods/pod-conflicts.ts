@@ -1,0 +1,54 @@
+/** Two pods that claim one cgroup: which of them is meant cannot be known here, so neither gets it. */
+import type { ManifestPod } from './pod-manifest.ts';
+import type { SourceError } from './target.ts';
+
+export function settleConflicts(pods: readonly ManifestPod[]): {
+  pods: ManifestPod[];
+  errors: SourceError[];
+} {
+  const errors: SourceError[] = [];
+  const report = ({ file, line, column }: ManifestPod, message: string): void => {
+    errors.push({ code: 'SLO_E_CONFLICT', file, line, column, message });
+  };
+  const byUid = groupBy(pods, (pod) => pod.target.uid);
+  const honest = pods.map((pod) => {
+    const { uid, cgroupUid } = pod.target;
+    if (cgroupUid === uid || !byUid.has(claim(cgroupUid))) {
+      return pod;
+    }
+    report(
+      pod,
+      `${nameOf(pod)} claims, as a static pod's hash, the UID of another pod; the claim is ignored`,
+    );
+    return { ...pod, target: { ...pod.target, cgroupUid: uid } };
+  });
+  const refused = new Set<ManifestPod>();
+  for (const key of ['uid', 'cgroupUid'] as const) {
+    for (const group of groupBy(honest, (pod) => pod.target[key]).values()) {
+      for (const pod of group.length > 1 ? group.filter((member) => !refused.has(member)) : []) {
+        refused.add(pod);
+        const others = group.filter((other) => other !== pod).map(placeOf);
+        const shown = others.length > 3 ? [...others.slice(0, 3), `${others.length - 3} more`] : others;
+        report(
+          pod,
+          `${nameOf(pod)} has the UID ${pod.target[key]} of ${shown.join(' and ')}; neither is used`,
+        );
+      }
+    }
+  }
+  return { pods: honest.filter((pod) => !refused.has(pod)), errors };
+}
+
+/** With the systemd driver a cgroup's name has `_` for each `-`, so these two are one claim. */
+const claim = (uid: string): string => uid.replaceAll('_', '-');
+
+function groupBy(
+  pods: readonly ManifestPod[],
+  uidOf: (pod: ManifestPod) => string,
+): Map<string, ManifestPod[]> {
+  return Map.groupBy(pods, (pod) => claim(uidOf(pod)));
+}
+
+const nameOf = ({ target }: ManifestPod): string => `pod ${target.namespace}/${target.name}`;
+
+const placeOf = (pod: ManifestPod): string => `${nameOf(pod)} (${pod.file}:${pod.line})`;
