@@ -1,0 +1,101 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { failure } from '../failure.ts';
+import type { NodeFacts } from './node-facts.ts';
+import { type PreflightOptions, preflight } from './preflight.ts';
+
+const types = { opsMembers: ['init'], createDsqParameters: 2, enableWorkers: ['scx_enable_workfn'] };
+const broken = failure('SLO_E_BTF', 'broken', 'wrong magic 0x0', 'build it again');
+
+const good: NodeFacts = {
+  kernel: '7.3.4',
+  capabilities: (1n << 38n) | (1n << 39n),
+  types,
+  schedExt: { state: 'disabled', ops: '' },
+  cgroup2: '/sys/fs/cgroup',
+  cpuControllerV2: true,
+  commandLine: 'root=/dev/vda ro isolcpus=nohz,2-3',
+  limitedCgroup: undefined,
+};
+const strict: PreflightOptions = { allowAttachHang: false, ignoreCpuLimits: false };
+
+const judge = (change: Partial<NodeFacts>, options: Partial<PreflightOptions> = {}) =>
+  preflight({ ...good, ...change }, { ...strict, ...options });
+
+describe('preflight', () => {
+  it('lets a good node enforce', () => {
+    expect(judge({})).toEqual({ canObserve: true, canEnforce: true, reasons: [], kernel: '7.3.4' });
+  });
+
+  it.each<[string, Partial<NodeFacts>, string, boolean]>([
+    ['no BTF', { types: undefined }, 'NoBtf', false],
+    ['unreadable BTF', { types: broken }, 'MalformedBtf', false],
+    ['no cgroup v2', { cgroup2: undefined }, 'NoCgroupV2', false],
+    ['no capabilities', { capabilities: 0n }, 'NoCapability', false],
+    ['CAP_BPF alone', { capabilities: 1n << 39n }, 'NoCapability', false],
+    ['no sched_ext', { schedExt: undefined }, 'NoSchedExt', true],
+    ['hybrid cgroups', { cpuControllerV2: false }, 'NoCgroupV2', true],
+    ['a leaked kfunc argument', { types: { ...types, createDsqParameters: 3 } }, 'MalformedBtf', true],
+    ['no kfunc prototype', { types: { ...types, createDsqParameters: undefined } }, 'MalformedBtf', true],
+    ['another scheduler', { schedExt: { state: 'enabled', ops: 'lavd_1.0' } }, 'OtherScheduler', true],
+    ['isolcpus', { commandLine: 'quiet isolcpus=1-3' }, 'IsolatedCpus', true],
+    ['isolcpus with domain', { commandLine: 'isolcpus=nohz,domain,1' }, 'IsolatedCpus', true],
+    ['the attach hang', { types: { ...types, enableWorkers: [] } }, 'AttachHang', true],
+    ['CPU limits', { limitedCgroup: '/sys/fs/cgroup/kubepods/pod1' }, 'CpuLimits', true],
+  ])('refuses to enforce with %s', (_, change, code, canObserve) => {
+    const verdict = judge(change);
+    expect(verdict.canEnforce).toBe(false);
+    expect(verdict.canObserve).toBe(canObserve);
+    expect(verdict.reasons.map((entry) => entry.code)).toEqual([code]);
+  });
+
+  it('names the other scheduler and the limited cgroup', () => {
+    const other = judge({ schedExt: { state: 'enabled', ops: 'lavd_1.0' } });
+    expect(other.reasons[0]?.message).toContain('`lavd_1.0`');
+    expect(judge({ limitedCgroup: '/x/kubepods/pod1' }).reasons[0]?.message).toContain('/x/kubepods/pod1');
+  });
+
+  it.each<[string, Partial<NodeFacts>]>([
+    ['CAP_SYS_ADMIN in place of the newer ones', { capabilities: 1n << 21n }],
+    ['our own scheduler', { schedExt: { state: 'enabled', ops: 'scx_slo' } }],
+    ['isolcpus without domain', { commandLine: 'isolcpus=managed_irq,nohz,1-3' }],
+    ['an empty isolcpus', { commandLine: 'isolcpus=' }],
+  ])('accepts %s', (_, change) => {
+    expect(judge(change).canEnforce).toBe(true);
+  });
+
+  it('lets the operator take the two risks that can be taken', () => {
+    expect(judge({ types: { ...types, enableWorkers: [] } }, { allowAttachHang: true }).canEnforce).toBe(
+      true,
+    );
+    expect(judge({ limitedCgroup: '/x' }, { ignoreCpuLimits: true }).canEnforce).toBe(true);
+  });
+
+  it('always explains a refusal, and never lets a node enforce that cannot observe', () => {
+    const facts = fc.record<NodeFacts>({
+      kernel: fc.string(),
+      capabilities: fc.option(fc.bigInt({ min: 0n, max: 2n ** 41n }), { nil: undefined }),
+      types: fc.constantFrom(undefined, broken, types, { ...types, enableWorkers: [] }),
+      schedExt: fc.option(
+        fc.record({
+          state: fc.constantFrom('disabled', 'enabling', 'enabled', 'disabling'),
+          ops: fc.constantFrom('', 'scx_slo', 'other'),
+        }),
+        { nil: undefined },
+      ),
+      cgroup2: fc.option(fc.constant('/sys/fs/cgroup'), { nil: undefined }),
+      cpuControllerV2: fc.boolean(),
+      commandLine: fc.oneof(fc.string(), fc.stringMatching(/^isolcpus=[a-z0-9,-]*$/)),
+      limitedCgroup: fc.option(fc.string({ minLength: 1 }), { nil: undefined }),
+    });
+    const options = fc.record({ allowAttachHang: fc.boolean(), ignoreCpuLimits: fc.boolean() });
+    fc.assert(
+      fc.property(facts, options, (node, chosen) => {
+        const verdict = preflight(node, chosen);
+        expect(verdict.canEnforce).toBe(verdict.reasons.length === 0);
+        expect(verdict.canObserve || !verdict.canEnforce).toBe(true);
+        expect(verdict.reasons.every((entry) => entry.message !== '' && entry.hint !== '')).toBe(true);
+      }),
+    );
+  });
+});

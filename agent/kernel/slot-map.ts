@@ -1,0 +1,185 @@
+/**
+ * The agent's side of the slots: policies in, counters out, through memory that the kernel side shares
+ * (bpf/abi.h: policies[], stats[], control) and the index from cgroup id to slot. The memory is little-endian
+ * and comes in as plain ArrayBuffers, so that tests and fakes run the same code without a kernel.
+ *
+ * Counters are 64 bit but read as two halves, exact to 2^53 (104 days of nanoseconds); a half can tear while the
+ * kernel writes, which the next reading mends. Policy fields are stored whole, with Atomics: one field, one store.
+ */
+import { type Failure, failure } from '../failure.ts';
+import {
+  SLO_CONTROL,
+  SLO_CPU_SHIFT,
+  SLO_HIST_BUCKETS,
+  SLO_POLICY,
+  SLO_POLICY_DEADLINE,
+  SLO_SLOTS,
+  SLO_STATS,
+} from './layout.gen.ts';
+import { MISS_REASONS, type SlotMap, type SlotPolicy, type SlotStats } from './port.ts';
+
+/** The kernel's hash map from cgroup id to slot. */
+export interface SlotIndex {
+  /** A word on what went wrong, or undefined. */
+  set(cgroupId: bigint, slot: number): string | undefined;
+  /** Absent is fine. */
+  delete(cgroupId: bigint): string | undefined;
+  entries(): Map<bigint, number>;
+}
+
+export interface SlotMemory {
+  policies: ArrayBuffer;
+  /** One shard of SLO_SLOTS structs for each LLC. */
+  stats: ArrayBuffer;
+  control: ArrayBuffer;
+}
+
+const U32_MAX = 0xffffffff;
+const TWO_32 = 2 ** 32;
+
+const toU32 = (value: number): number =>
+  Number.isNaN(value) ? 0 : Math.min(Math.max(Math.round(value), 0), U32_MAX);
+
+const toU64 = (value: number): bigint =>
+  Number.isNaN(value) ? 0n : BigInt(Math.min(Math.max(Math.round(value), 0), Number.MAX_SAFE_INTEGER));
+
+export class MappedSlotMap implements SlotMap {
+  readonly capacity = SLO_SLOTS;
+  readonly #policy32: Uint32Array;
+  readonly #policy64: BigUint64Array;
+  readonly #stats: Uint32Array;
+  readonly #llcCount: number;
+  readonly #control32: Uint32Array;
+  readonly #control64: BigUint64Array;
+  readonly #index: SlotIndex;
+
+  constructor(memory: SlotMemory, index: SlotIndex) {
+    this.#policy32 = new Uint32Array(memory.policies);
+    this.#policy64 = new BigUint64Array(memory.policies);
+    this.#stats = new Uint32Array(memory.stats);
+    this.#llcCount = Math.floor(memory.stats.byteLength / (SLO_SLOTS * SLO_STATS.size));
+    this.#control32 = new Uint32Array(memory.control);
+    this.#control64 = new BigUint64Array(memory.control);
+    this.#index = index;
+  }
+
+  /** Buffers of a closed session are empty. */
+  get #closed(): boolean {
+    return this.#policy32.length === 0;
+  }
+
+  assign(slot: number, policy: SlotPolicy): Failure | undefined {
+    const problem = this.#problem(slot);
+    if (problem) return problem;
+    for (let llc = 0; llc < this.#llcCount; llc++) {
+      const start = this.#statsAt(llc, slot);
+      this.#stats.fill(0, start, start + SLO_STATS.size / 4);
+    }
+    this.update(slot, policy);
+    const error = this.#index.set(policy.cgroupId, slot);
+    if (!error) return undefined;
+    this.#store64(slot, SLO_POLICY.cgroupId, 0n);
+    const next = 'the pod is counted with its parent until the next try; see `scx-slo doctor` if it stays';
+    return failure('SLO_E_SLOT_INDEX', `cgroup ${policy.cgroupId} got no slot`, error, next);
+  }
+
+  update(slot: number, policy: SlotPolicy): void {
+    if (this.#problem(slot)) return;
+    this.#store64(slot, SLO_POLICY.budgetNs, toU64(policy.budgetNs));
+    this.#store64(slot, SLO_POLICY.creditCapNs, toU64(policy.creditCapNs));
+    this.#store32(slot, SLO_POLICY.reservedCpus, toU32(policy.reservedCpus * 2 ** SLO_CPU_SHIFT));
+    this.#store32(slot, SLO_POLICY.creditSlot, toU32(policy.creditSlot));
+    this.#store32(slot, SLO_POLICY.importance, toU32(policy.importance));
+    this.#store32(slot, SLO_POLICY.flags, policy.deadline ? SLO_POLICY_DEADLINE : 0);
+    this.#store32(slot, SLO_POLICY.weight, toU32(policy.weight));
+    // last: a slot with an id is one whose other fields are valid
+    this.#store64(slot, SLO_POLICY.cgroupId, policy.cgroupId);
+  }
+
+  release(slot: number, cgroupId: bigint): Failure | undefined {
+    const problem = this.#problem(slot);
+    if (problem) return problem;
+    const error = this.#index.delete(cgroupId);
+    if (error) {
+      const next = 'nothing: it is tried again with the next plan';
+      return failure('SLO_E_SLOT_INDEX', `cgroup ${cgroupId} kept its slot`, error, next);
+    }
+    this.#store64(slot, SLO_POLICY.cgroupId, 0n);
+    this.#store64(slot, SLO_POLICY.budgetNs, 0n);
+    this.#store32(slot, SLO_POLICY.flags, 0);
+    return undefined;
+  }
+
+  publish(): void {
+    if (!this.#closed) Atomics.add(this.#control32, SLO_CONTROL.generation / 4, 1);
+  }
+
+  /** The heartbeat word: `nowNs` of CLOCK_MONOTONIC. */
+  beat(nowNs: bigint): void {
+    if (!this.#closed) Atomics.store(this.#control64, SLO_CONTROL.heartbeatNs / 8, nowNs);
+  }
+
+  stats(slot: number): SlotStats {
+    const sum = emptyStats();
+    if (this.#problem(slot)) return sum;
+    for (let llc = 0; llc < this.#llcCount; llc++) this.#addShard(sum, this.#statsAt(llc, slot));
+    return sum;
+  }
+
+  index(): Map<bigint, number> {
+    return this.#closed ? new Map() : this.#index.entries();
+  }
+
+  #addShard(sum: SlotStats, at: number): void {
+    sum.bursts += this.#counter(at, SLO_STATS.bursts);
+    for (const [i, reason] of MISS_REASONS.entries()) {
+      sum.misses[reason] += this.#counter(at, SLO_STATS.misses + i * 8);
+    }
+    sum.waitNs += this.#counter(at, SLO_STATS.waitNs);
+    sum.ranNs += this.#counter(at, SLO_STATS.ranNs);
+    sum.throttledNs += this.#counter(at, SLO_STATS.throttledNs);
+    sum.eventsDropped += this.#counter(at, SLO_STATS.eventsDropped);
+    sum.maxWaitNs = Math.max(sum.maxWaitNs, this.#counter(at, SLO_STATS.maxWaitNs));
+    const hist = at + SLO_STATS.hist / 4;
+    for (let i = 0; i < SLO_HIST_BUCKETS; i++) {
+      sum.hist[i] = (sum.hist[i] ?? 0) + (this.#stats[hist + i] ?? 0);
+    }
+  }
+
+  #counter(at: number, offset: number): number {
+    const word = at + offset / 4;
+    return (this.#stats[word] ?? 0) + (this.#stats[word + 1] ?? 0) * TWO_32;
+  }
+
+  /** Index of the struct's first word. */
+  #statsAt(llc: number, slot: number): number {
+    return ((llc * SLO_SLOTS + slot) * SLO_STATS.size) / 4;
+  }
+
+  #store32(slot: number, offset: number, value: number): void {
+    Atomics.store(this.#policy32, (slot * SLO_POLICY.size + offset) / 4, value);
+  }
+
+  #store64(slot: number, offset: number, value: bigint): void {
+    Atomics.store(this.#policy64, (slot * SLO_POLICY.size + offset) / 8, value);
+  }
+
+  #problem(slot: number): Failure | undefined {
+    if (this.#closed) {
+      return failure('SLO_E_CLOSED', 'the slot map is closed', 'its session has ended', 'open a session');
+    }
+    if (Number.isInteger(slot) && slot >= 0 && slot < SLO_SLOTS) return undefined;
+    return failure('SLO_E_SLOT', `no slot ${slot}`, `slots are 0 .. ${SLO_SLOTS - 1}`, 'report this bug');
+  }
+}
+
+const emptyStats = (): SlotStats => ({
+  bursts: 0,
+  misses: { sched: 0, over: 0, shed: 0, throttle: 0, stall: 0 },
+  waitNs: 0,
+  ranNs: 0,
+  throttledNs: 0,
+  eventsDropped: 0,
+  maxWaitNs: 0,
+  hist: new Uint32Array(SLO_HIST_BUCKETS),
+});
