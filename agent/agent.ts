@@ -1,0 +1,268 @@
+/**
+ * The node agent, wired: sources and cgroups -> plan -> kernel slots -> counters -> metrics and shed levels. What
+ * each part does is in its own module; here is only who calls whom, and when.
+ */
+import { readFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import type { Logger } from 'pino';
+import { VERSION } from '../slo/version.ts';
+import { readCgroupLimits } from './cgroups/cgroup-files.ts';
+import { LimitsCache } from './cgroups/cgroup-limits.ts';
+import { CgroupWatch } from './cgroups/cgroup-watch.ts';
+import { type Failure, isFailure } from './failure.ts';
+import type { ExitInfo, KernelSession } from './kernel/port.ts';
+import type { KernelSide } from './kernel-side.ts';
+import type { NodeMode } from './node-mode.ts';
+import type { AgentView } from './observe/agent-view.ts';
+import { HealthSum } from './observe/health-sum.ts';
+import { createPageServer, listen } from './observe/http-server.ts';
+import { Ledger } from './observe/ledger.ts';
+import { localPages, metricsPages } from './observe/pages.ts';
+import { SelfWatch } from './observe/self-watch.ts';
+import type { AgentOptions, ListenAddress } from './options.ts';
+import type { Plan } from './plan/plan.ts';
+import { Planner } from './plan/planner.ts';
+import { SlotKeeper } from './plan/slot-keeper.ts';
+import type { TargetSnapshot } from './pods/target.ts';
+import { ProblemLog } from './problem-log.ts';
+import { SessionKeeper } from './session-keeper.ts';
+import { LevelBoard } from './shed/level-board.ts';
+import { NodeLoad, parseCpuTicks } from './shed/node-load.ts';
+import { importanceByKey, ShedLoop } from './shed/shed-loop.ts';
+import { SignalService } from './signal-service.ts';
+import { errorText, type NamedSource, TargetStore } from './target-store.ts';
+
+export interface AgentParts {
+  kernel: KernelSide;
+  log: Logger;
+  sources: readonly NamedSource[];
+  /** Where cgroup v2 is mounted. */
+  cgroupMount: string;
+  /** Online CPUs. */
+  cpus: number;
+  /** Text of /proc/stat. */
+  procStat?: () => string;
+}
+
+const TICK_MS = 200;
+const RESERVE_MS = 250;
+const SLOW_TICK_MS = 30_000;
+/** Slots without an SLO are read in turns: 4,096 of them take some 8 s. */
+const READS_PER_TICK = 100;
+const LIMIT_READS_PER_TICK = 32;
+
+/** Ports that the servers got; undefined: off. */
+export interface AgentPorts {
+  metrics: number | undefined;
+  local: number | undefined;
+  signal: number | undefined;
+}
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #parts: AgentParts;
+  readonly #targets = new TargetStore();
+  readonly #ledger = new Ledger();
+  readonly #keeper = new SlotKeeper(this.#ledger);
+  readonly #limits: LimitsCache;
+  readonly #cgroups: CgroupWatch;
+  readonly #planner: Planner;
+  readonly #sessions: SessionKeeper;
+  readonly #problems: ProblemLog;
+  readonly #shed = new ShedLoop(new LevelBoard());
+  readonly #load = new NodeLoad();
+  readonly #health = new HealthSum();
+  readonly #self = new SelfWatch();
+  readonly #signal: SignalService;
+  readonly #servers: Server[] = [];
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #schedulerExits = new Map<string, number>();
+  #session: KernelSession | undefined;
+  #importance = new Map<string, number>();
+  #missEvents = 0;
+  #readAtMs = performance.now();
+  #ready = false;
+
+  constructor(options: AgentOptions, parts: AgentParts) {
+    const { kernel, log, cgroupMount, cpus } = parts;
+    this.#options = options;
+    this.#parts = parts;
+    this.#problems = new ProblemLog((kind, problem) => log.warn({ problem: kind }, problem));
+    this.#limits = new LimitsCache((path) => readCgroupLimits(`${cgroupMount}${path}`));
+    this.#cgroups = new CgroupWatch({
+      mount: cgroupMount,
+      kernel,
+      log,
+      isWanted: (path) => this.#targets.hasPath(path),
+      onCgroup: (change) => this.#planner.changed(change),
+      onRepair: () => this.#planner.request(),
+    });
+    this.#planner = new Planner({
+      tree: this.#cgroups.tree,
+      targets: this.#targets,
+      keeper: this.#keeper,
+      limits: this.#limits,
+      problems: this.#problems,
+      mode: () => (this.#session?.kind === 'scheduler' ? 'enforce' : 'advisory'),
+      cpus,
+      onPlan: (plan) => this.#onPlan(plan),
+    });
+    const events = {
+      onMiss: () => {
+        this.#missEvents += 1;
+      },
+      onProblem: (problem: Failure) => log.warn({ failure: problem }, 'the kernel side has a problem'),
+    };
+    this.#sessions = new SessionKeeper(kernel, options.mode, events, this.#sessionListener(), log);
+    this.#signal = new SignalService(options, this.#shed.board, log);
+  }
+
+  /** Resolves when the node is measured or enforced; a Failure means that nothing was started. */
+  async start(): Promise<AgentPorts | Failure> {
+    const ports = await this.#listenAll();
+    if (isFailure(ports)) {
+      await this.stop();
+      return ports;
+    }
+    this.#self.start();
+    for (const { name, source } of this.#parts.sources) {
+      await source.start((snapshot) => this.#onSnapshot(name, snapshot));
+    }
+    await this.#cgroups.start();
+    await this.#sessions.start();
+    this.#timers.push(
+      setInterval(() => this.#tick(), TICK_MS),
+      setInterval(() => this.#planner.reserve(), RESERVE_MS),
+      setInterval(() => this.#slowTick(), SLOW_TICK_MS),
+    );
+    this.#ready = true;
+    return ports;
+  }
+
+  /** Hands the node back and stops everything; safe to call twice. */
+  async stop(): Promise<void> {
+    this.#ready = false;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#planner.stop();
+    for (const { source } of this.#parts.sources) source.stop();
+    for (const server of this.#servers) {
+      server.close();
+      server.closeAllConnections();
+    }
+    this.#signal.stop();
+    this.#self.stop();
+    await this.#cgroups.stop();
+    const problem = await this.#sessions.stop();
+    if (problem !== undefined) this.#parts.log.error({ failure: problem }, problem.what);
+  }
+
+  async #listenAll(): Promise<AgentPorts | Failure> {
+    const { metricsAddress, localAddress } = this.#options;
+    const onError = (error: unknown): void => this.#parts.log.error({ err: error }, 'a page failed');
+    const metricsServer = createPageServer(
+      metricsPages(
+        () => this.#view(),
+        () => this.#ready,
+      ),
+      onError,
+    );
+    const localServer = createPageServer(
+      localPages(() => this.#view()),
+      onError,
+    );
+    const metrics = await this.#listen(metricsServer, metricsAddress, 'metrics-address');
+    if (isFailure(metrics)) return metrics;
+    const local = await this.#listen(localServer, localAddress, 'local-address');
+    if (isFailure(local)) return local;
+    const signal = await this.#signal.start();
+    return isFailure(signal) ? signal : { metrics, local, signal };
+  }
+
+  async #listen(server: Server, at: ListenAddress, flag: string): Promise<number | undefined | Failure> {
+    if (at === undefined) return undefined;
+    this.#servers.push(server);
+    const address = await listen(server, at.host, at.port, flag);
+    return isFailure(address) ? address : address.port;
+  }
+
+  #onSnapshot(source: string, snapshot: TargetSnapshot): void {
+    this.#targets.set(source, snapshot);
+    this.#problems.update(source, snapshot.errors.map(errorText));
+    this.#importance = importanceByKey(this.#targets.targets);
+    this.#signal.setPods(this.#targets.pods());
+    this.#planner.request();
+  }
+
+  #onPlan(plan: Plan): void {
+    this.#signal.setSlots(plan.slots, this.#parts.cgroupMount);
+  }
+
+  #sessionListener() {
+    return {
+      onSessionEnd: () => {
+        const nowMs = performance.now();
+        this.#keeper.readAll(nowMs);
+        if (this.#session !== undefined) this.#health.update(this.#session.health());
+        this.#health.endSession();
+        this.#session = undefined;
+        this.#keeper.attach(undefined, nowMs);
+      },
+      onSession: (session: KernelSession | undefined, _mode: NodeMode) => {
+        this.#session = session;
+        this.#keeper.attach(session, performance.now());
+        this.#planner.request();
+      },
+      onSchedulerExit: (exit: ExitInfo) => {
+        const reason = exit.reason || `kind ${exit.kind}`;
+        this.#schedulerExits.set(reason, (this.#schedulerExits.get(reason) ?? 0) + 1);
+      },
+    };
+  }
+
+  #tick(): void {
+    const nowMs = performance.now();
+    if (this.#session !== undefined) {
+      this.#keeper.read(READS_PER_TICK, nowMs);
+      this.#health.update(this.#session.health());
+      this.#readAtMs = nowMs;
+    }
+    const { procStat = () => readFileSync('/proc/stat', 'latin1') } = this.#parts;
+    const busy = this.#load.update(parseCpuTicks(procStat()));
+    const { mode } = this.#sessions.mode;
+    this.#shed.tick(mode, this.#keeper.live(), this.#importance, busy, nowMs - this.#readAtMs);
+    if (this.#limits.refresh(LIMIT_READS_PER_TICK, nowMs)) this.#planner.request();
+  }
+
+  #slowTick(): void {
+    this.#ledger.expire(performance.now());
+    this.#planner.tellUnresolved();
+  }
+
+  #view(): AgentView {
+    const planner = this.#planner;
+    return {
+      nodeName: this.#options.nodeName,
+      version: VERSION,
+      kernelVersion: this.#sessions.kernelVersion,
+      mode: this.#sessions.mode,
+      live: () => this.#keeper.live(),
+      series: () => this.#ledger.series(),
+      plan: planner.latest,
+      reservation: planner.reservation,
+      slotsUsed: this.#keeper.used,
+      slotsCapacity: this.#keeper.capacity,
+      board: this.#shed.board,
+      health: this.#health.total(),
+      cgroupEventsDropped: this.#cgroups.dropped,
+      missEvents: this.#missEvents,
+      schedulerExits: this.#schedulerExits,
+      shedAnswers: this.#signal.answers,
+      unknownCallers: this.#signal.unknownCallers,
+      sourceErrors: () => this.#targets.errors(),
+      resolveHist: planner.resolveHist,
+      resolveSumNs: planner.resolveSumNs,
+      eventLoopP99S: () => this.#self.takeP99S(),
+      socketOf: (path) => this.#signal.socketOf(path),
+    };
+  }
+}

@@ -1,0 +1,45 @@
+/** What /metrics and /v1/pods show of a running agent. */
+import type { KernelHealth } from '../kernel/port.ts';
+import type { NodeMode } from '../node-mode.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Reservation } from '../plan/reservation.ts';
+import type { LiveSlot } from '../plan/slot-keeper.ts';
+import type { SourceError } from '../pods/target.ts';
+import type { LevelBoard } from '../shed/level-board.ts';
+import type { Series } from './ledger.ts';
+
+export interface ShedAnswers {
+  namespace: string;
+  pod: string;
+  allowed: number;
+  denied: number;
+}
+
+export interface AgentView {
+  nodeName: string;
+  version: string;
+  kernelVersion: string;
+  mode: NodeMode;
+  /** Slots that are assigned, with what was read of them. */
+  live: () => Iterable<LiveSlot>;
+  series: () => Iterable<Series>;
+  plan: Plan;
+  reservation: Reservation;
+  slotsUsed: number;
+  slotsCapacity: number;
+  board: LevelBoard;
+  /** Of all sessions so far. */
+  health: KernelHealth;
+  cgroupEventsDropped: number;
+  missEvents: number;
+  /** Reason -> times. */
+  schedulerExits: ReadonlyMap<string, number>;
+  shedAnswers: ReadonlyMap<string, ShedAnswers>;
+  unknownCallers: number;
+  sourceErrors: () => Iterable<{ source: string; errors: readonly SourceError[] }>;
+  resolveHist: Float64Array;
+  resolveSumNs: number;
+  eventLoopP99S: () => number;
+  /** Does the pod's cgroup have a signal socket, and where. */
+  socketOf: (path: string) => string | undefined;
+}

@@ -1,0 +1,193 @@
+/** Every metric of the agent, once. docs/metrics.md is generated from it. */
+
+export interface MetricSpec {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+const POD = ['namespace', 'pod', 'container'] as const;
+
+export const METRICS = {
+  schedDelay: {
+    name: 'scx_slo_sched_delay_seconds',
+    type: 'histogram',
+    labels: POD,
+    help: 'Time from runnable to running, one entry a wait. CPU scheduling delay, not request latency. Throttling by cpu.max is not in it.',
+  },
+  misses: {
+    name: 'scx_slo_deadline_misses_total',
+    type: 'counter',
+    labels: [...POD, 'reason'],
+    help: 'Wake-to-sleep bursts that waited longer than the budget. Only sched and stall break the promise; over: credit used up, shed: below the importance the node can serve, throttle: cpu.max.',
+  },
+  bursts: {
+    name: 'scx_slo_bursts_total',
+    type: 'counter',
+    labels: POD,
+    help: 'Finished wake-to-sleep bursts; misses / bursts is the miss ratio.',
+  },
+  cpu: {
+    name: 'scx_slo_cpu_seconds_total',
+    type: 'counter',
+    labels: POD,
+    help: 'CPU time that the slot used.',
+  },
+  throttled: {
+    name: 'scx_slo_throttled_seconds_total',
+    type: 'counter',
+    labels: POD,
+    help: 'Runnable time held back by cpu.max.',
+  },
+  budget: {
+    name: 'scx_slo_budget_seconds',
+    type: 'gauge',
+    labels: POD,
+    help: 'Scheduling-delay budget in force.',
+  },
+  importance: {
+    name: 'scx_slo_importance',
+    type: 'gauge',
+    labels: POD,
+    help: 'Importance in force, 1 .. 100; higher loses later.',
+  },
+  reserved: {
+    name: 'scx_slo_reserved_cpus',
+    type: 'gauge',
+    labels: POD,
+    help: 'CPUs reserved in the deadline tier.',
+  },
+  shedRatio: {
+    name: 'scx_slo_shed_ratio',
+    type: 'gauge',
+    labels: ['namespace', 'pod'],
+    help: 'Share of its requests that the pod is asked to refuse, 0 .. 0.95.',
+  },
+  shedAnswers: {
+    name: 'scx_slo_shed_answers_total',
+    type: 'counter',
+    labels: ['namespace', 'pod', 'answer'],
+    help: 'Answers of the signal endpoint: allow, deny.',
+  },
+  unknownCallers: {
+    name: 'scx_slo_unknown_callers_total',
+    type: 'counter',
+    labels: [],
+    help: 'Signal requests from addresses that belong to no pod of this node; always answered 200.',
+  },
+  nodeMode: {
+    name: 'scx_slo_node_mode',
+    type: 'gauge',
+    labels: ['mode', 'reason'],
+    help: '1 for the mode in force; reason says why it is less than what was asked for.',
+  },
+  schedulerExits: {
+    name: 'scx_slo_scheduler_exits_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Times that the scheduler left without being told to.',
+  },
+  eventsDropped: {
+    name: 'scx_slo_events_dropped_total',
+    type: 'counter',
+    labels: ['kind'],
+    help: 'Kernel events lost to rate limits or a full ring (miss: counted in the counters all the same; cgroup: the tree is read again).',
+  },
+  missEvents: {
+    name: 'scx_slo_miss_events_total',
+    type: 'counter',
+    labels: [],
+    help: 'Miss events received.',
+  },
+  fairFallbacks: {
+    name: 'scx_slo_fair_fallbacks_total',
+    type: 'counter',
+    labels: [],
+    help: 'Times that the kernel side ignored the policy because the agent was silent.',
+  },
+  preemptKicks: {
+    name: 'scx_slo_preempt_kicks_total',
+    type: 'counter',
+    labels: [],
+    help: 'Preemptions for a waiting deadline task.',
+  },
+  floorPicks: {
+    name: 'scx_slo_floor_picks_total',
+    type: 'counter',
+    labels: [],
+    help: 'Dispatches that the floor of the fair tier forced.',
+  },
+  stalls: {
+    name: 'scx_slo_stalls_total',
+    type: 'counter',
+    labels: [],
+    help: 'Tasks found waiting far beyond their budget by the timer.',
+  },
+  slots: {
+    name: 'scx_slo_slots',
+    type: 'gauge',
+    labels: ['state'],
+    help: 'Slots in the kernel: used, capacity.',
+  },
+  unresolvedPods: {
+    name: 'scx_slo_unresolved_pods',
+    type: 'gauge',
+    labels: [],
+    help: 'Pods and path rules with an SLO whose cgroup does not exist.',
+  },
+  conflicts: {
+    name: 'scx_slo_conflicts',
+    type: 'gauge',
+    labels: [],
+    help: 'Cgroups with two claimants; neither gets it.',
+  },
+  evicted: {
+    name: 'scx_slo_evicted_cgroups',
+    type: 'gauge',
+    labels: [],
+    help: 'Cgroups without a slot because all are taken; they count for their nearest ancestor.',
+  },
+  sourceErrors: {
+    name: 'scx_slo_source_errors',
+    type: 'gauge',
+    labels: ['source'],
+    help: 'Errors in the source as it is now (bad lines, bad manifests).',
+  },
+  resolveDuration: {
+    name: 'scx_slo_resolve_duration_seconds',
+    type: 'histogram',
+    labels: [],
+    help: 'From the kernel telling of a new pod cgroup to its slot being in the map.',
+  },
+  reservationRatio: {
+    name: 'scx_slo_reservation_ratio',
+    type: 'gauge',
+    labels: [],
+    help: 'Granted / claimed CPUs in the deadline tier; below 1, not every claim fits.',
+  },
+  buildInfo: {
+    name: 'scx_slo_build_info',
+    type: 'gauge',
+    labels: ['version', 'kernel'],
+    help: 'Always 1.',
+  },
+  eventLoopP99: {
+    name: 'scx_slo_agent_event_loop_delay_p99_seconds',
+    type: 'gauge',
+    labels: [],
+    help: "The agent's own event-loop delay, p99 since the last scrape.",
+  },
+  residentMemory: {
+    name: 'scx_slo_agent_resident_memory_bytes',
+    type: 'gauge',
+    labels: [],
+    help: 'Resident memory of the agent.',
+  },
+  agentCpu: {
+    name: 'scx_slo_agent_cpu_seconds_total',
+    type: 'counter',
+    labels: [],
+    help: 'CPU time of the agent.',
+  },
+} as const satisfies Record<string, MetricSpec>;

@@ -1,0 +1,137 @@
+/** Renders /metrics in pieces, so that a node with thousands of pods does not hold the event loop. */
+import { MISS_REASONS } from '../kernel/port.ts';
+import { shedKeyOf } from '../shed/shed-loop.ts';
+import type { AgentView } from './agent-view.ts';
+import { headerText, histogramText, sampleText, singleText } from './exposition.ts';
+import type { Series } from './ledger.ts';
+import { METRICS, type MetricSpec } from './metric-catalog.ts';
+
+const valuesOf = ({ labels }: Series): [string, string, string] => [
+  labels.namespace,
+  labels.pod,
+  labels.container,
+];
+
+/** Series in one piece. */
+const CHUNK = 64;
+
+/** The text of one metric over many things, in pieces. */
+function* chunks<T>(spec: MetricSpec, things: Iterable<T>, text: (thing: T) => string): Generator<string> {
+  let piece = headerText(spec);
+  let count = 0;
+  for (const thing of things) {
+    piece += text(thing);
+    count += 1;
+    if (count % CHUNK === 0) {
+      yield piece;
+      piece = '';
+    }
+  }
+  yield piece;
+}
+
+function* seriesMetrics(view: AgentView): Generator<string> {
+  const perSeries = (spec: MetricSpec, value: (series: Series) => number) =>
+    chunks(spec, view.series(), (series) => sampleText(spec, valuesOf(series), value(series)));
+  yield* chunks(METRICS.schedDelay, view.series(), (series) =>
+    histogramText(METRICS.schedDelay, valuesOf(series), series.hist, series.waitNs),
+  );
+  yield* chunks(METRICS.misses, view.series(), (series) =>
+    MISS_REASONS.map((reason) =>
+      sampleText(METRICS.misses, [...valuesOf(series), reason], series.misses[reason]),
+    ).join(''),
+  );
+  yield* perSeries(METRICS.bursts, (series) => series.bursts);
+  yield* perSeries(METRICS.cpu, (series) => series.ranNs / 1e9);
+  yield* perSeries(METRICS.throttled, (series) => series.throttledNs / 1e9);
+}
+
+function* sloMetrics(view: AgentView): Generator<string> {
+  const slots = [...view.live()].flatMap((live) => {
+    const { slo } = live.entry.desired;
+    return slo === undefined ? [] : [{ values: valuesOf(live.meter.series), entry: live.entry, slo }];
+  });
+  yield* chunks(METRICS.budget, slots, ({ values, slo }) =>
+    sampleText(METRICS.budget, values, slo.budgetMs / 1000),
+  );
+  yield* chunks(METRICS.importance, slots, ({ values, slo }) =>
+    sampleText(METRICS.importance, values, slo.importance),
+  );
+  yield* chunks(METRICS.reserved, slots, ({ values, entry }) =>
+    sampleText(METRICS.reserved, values, entry.policy.reservedCpus),
+  );
+  const levels = new Map(slots.map(({ values, entry }) => [shedKeyOf(entry.desired), values]));
+  yield* chunks(METRICS.shedRatio, levels, ([key, [namespace, pod]]) =>
+    sampleText(METRICS.shedRatio, [namespace, pod], view.board.get(key ?? '')?.shed ?? 0),
+  );
+}
+
+const modeText = ({ mode }: AgentView): string =>
+  headerText(METRICS.nodeMode) +
+  ['observe', 'advisory', 'enforce', 'unsupported']
+    .map((name) => {
+      const isNow = name === mode.mode;
+      return sampleText(METRICS.nodeMode, [name, isNow ? (mode.reason?.code ?? '') : ''], isNow ? 1 : 0);
+    })
+    .join('');
+
+const eventText = ({ health, cgroupEventsDropped }: AgentView): string =>
+  headerText(METRICS.eventsDropped) +
+  sampleText(METRICS.eventsDropped, ['miss'], health.eventsDropped) +
+  sampleText(METRICS.eventsDropped, ['cgroup'], cgroupEventsDropped);
+
+const slotsText = ({ slotsUsed, slotsCapacity }: AgentView): string =>
+  headerText(METRICS.slots) +
+  sampleText(METRICS.slots, ['used'], slotsUsed) +
+  sampleText(METRICS.slots, ['capacity'], slotsCapacity);
+
+const answersText = ({ shedAnswers }: AgentView): string =>
+  headerText(METRICS.shedAnswers) +
+  [...shedAnswers.values()]
+    .map(
+      ({ namespace, pod, allowed, denied }) =>
+        sampleText(METRICS.shedAnswers, [namespace, pod, 'allow'], allowed) +
+        sampleText(METRICS.shedAnswers, [namespace, pod, 'deny'], denied),
+    )
+    .join('');
+
+const nodeMetrics = (view: AgentView): string =>
+  [
+    headerText(METRICS.buildInfo) + sampleText(METRICS.buildInfo, [view.version, view.kernelVersion], 1),
+    modeText(view),
+    headerText(METRICS.schedulerExits),
+    ...[...view.schedulerExits].map(([reason, times]) => sampleText(METRICS.schedulerExits, [reason], times)),
+    eventText(view),
+    singleText(METRICS.missEvents, view.missEvents),
+    singleText(METRICS.fairFallbacks, view.health.fairFallbacks),
+    singleText(METRICS.preemptKicks, view.health.preemptKicks),
+    singleText(METRICS.floorPicks, view.health.floorPicks),
+    singleText(METRICS.stalls, view.health.stalls),
+    slotsText(view),
+    singleText(METRICS.unresolvedPods, view.plan.unresolved.length),
+    singleText(METRICS.conflicts, view.plan.conflicts.length),
+    singleText(METRICS.evicted, view.plan.evicted.length),
+    headerText(METRICS.sourceErrors),
+    ...[...view.sourceErrors()].map(({ source, errors }) =>
+      sampleText(METRICS.sourceErrors, [source], errors.length),
+    ),
+    headerText(METRICS.resolveDuration),
+    histogramText(METRICS.resolveDuration, [], view.resolveHist, view.resolveSumNs),
+    singleText(METRICS.reservationRatio, view.reservation.ratio),
+    answersText(view),
+    singleText(METRICS.unknownCallers, view.unknownCallers),
+    singleText(METRICS.eventLoopP99, view.eventLoopP99S()),
+    singleText(METRICS.residentMemory, process.memoryUsage.rss()),
+    singleText(METRICS.agentCpu, agentCpuS()),
+  ].join('');
+
+const agentCpuS = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+};
+
+export function* metricsText(view: AgentView): Generator<string> {
+  yield nodeMetrics(view);
+  yield* sloMetrics(view);
+  yield* seriesMetrics(view);
+}

@@ -1,0 +1,24 @@
+/** The pages of the agent's two servers. */
+import type { AgentView } from './agent-view.ts';
+import { CONTENT_TYPE } from './exposition.ts';
+import { jsonPage, type Page, type Routes, textPage } from './http-server.ts';
+import { metricsText } from './metrics.ts';
+import { podsView } from './pods-view.ts';
+
+const readyPage = (view: AgentView, ready: boolean): Page => {
+  const { mode, wanted, reason } = view.mode;
+  const why = reason === undefined ? '' : ` (${wanted} was asked for; ${reason.code}: ${reason.message})`;
+  return ready ? textPage(200, `ready, mode ${mode}${why}`) : textPage(503, 'starting or stopping');
+};
+
+/** On the pod's address: nothing here names what a neighbour could not know but /metrics, which a policy limits. */
+export const metricsPages = (view: () => AgentView, isReady: () => boolean): Routes => ({
+  '/metrics': () => ({ status: 200, contentType: CONTENT_TYPE, body: metricsText(view()) }),
+  '/healthz': () => textPage(200, 'ok'),
+  '/readyz': () => readyPage(view(), isReady()),
+});
+
+/** On loopback only. */
+export const localPages = (view: () => AgentView): Routes => ({
+  '/v1/pods': () => jsonPage(podsView(view(), performance.now())),
+});

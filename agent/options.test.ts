@@ -1,0 +1,74 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isFailure } from './failure.ts';
+import { helpText, parseOptions } from './options.ts';
+
+const options = (argv: string[], env: NodeJS.ProcessEnv = {}) => {
+  const command = parseOptions(argv, env);
+  if (isFailure(command) || command.kind !== 'run') throw new Error(`not run: ${JSON.stringify(command)}`);
+  return command.options;
+};
+
+describe('parseOptions', () => {
+  it('observes by default and listens where the architecture says', () => {
+    expect(options([])).toMatchObject({
+      mode: 'observe',
+      metricsAddress: { host: '0.0.0.0', port: 9090 },
+      localAddress: { host: '127.0.0.1', port: 7090 },
+      signalAddress: { host: '0.0.0.0', port: 7080 },
+      config: undefined,
+      allowAttachHang: false,
+      logLevel: 'info',
+    });
+  });
+
+  it('takes flags before the environment, and both before defaults', () => {
+    const env = { SCX_SLO_MODE: 'advisory', SCX_SLO_PODS_DIR: '/pods', SCX_SLO_ALLOW_ATTACH_HANG: 'true' };
+    expect(options(['--mode=enforce', '--node-name', 'n1'], env)).toMatchObject({
+      mode: 'enforce',
+      podsDir: '/pods',
+      allowAttachHang: true,
+      nodeName: 'n1',
+    });
+    expect(options(['--signal-address', 'off', '--metrics-address', '[::1]:0'])).toMatchObject({
+      signalAddress: undefined,
+      metricsAddress: { host: '::1', port: 0 },
+    });
+  });
+
+  it.each([
+    [['--mode', 'turbo'], '--mode'],
+    [['--mode'], 'command line'],
+    [['--nonsense'], 'command line'],
+    [['stray'], 'command line'],
+    [['--metrics-address', '9090'], '--metrics-address'],
+    [['--metrics-address', 'x:70000'], '--metrics-address'],
+    [['--local-address', '0.0.0.0:7090'], '--local-address'],
+    [['--log-level', 'loud'], '--log-level'],
+  ])('refuses %j', (argv, named) => {
+    const answer = parseOptions(argv, {});
+    expect(answer).toMatchObject({ code: 'SLO_E_OPTION', what: expect.stringContaining(named) });
+  });
+
+  it('refuses a bad environment too', () => {
+    const answer = parseOptions([], { SCX_SLO_IGNORE_CPU_LIMITS: 'maybe' });
+    expect(answer).toMatchObject({ what: 'bad SCX_SLO_IGNORE_CPU_LIMITS' });
+  });
+
+  it('shows every flag in the help', () => {
+    expect(parseOptions(['--help'], {})).toEqual({ kind: 'help' });
+    for (const flag of ['--mode', '--signal-dir', '--ignore-cpu-limits']) expect(helpText()).toContain(flag);
+  });
+
+  it('never throws', () => {
+    void fc.assert(
+      fc.property(
+        fc.array(fc.oneof(fc.string(), fc.constantFrom('--mode', '--config', '--local-address'))),
+        (argv) => {
+          const answer = parseOptions(argv, {});
+          expect('kind' in answer || isFailure(answer)).toBe(true);
+        },
+      ),
+    );
+  });
+});

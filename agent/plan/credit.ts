@@ -1,0 +1,12 @@
+/** How much CPU time a slot may save up while it is idle. */
+
+const MIN_CAP_NS = 20e6;
+const MIN_WINDOW_NS = 100e6;
+const BUDGETS_IN_WINDOW = 8;
+
+/**
+ * A service that was idle may spend this much in the deadline tier at once: enough for a burst of several budgets,
+ * too little to starve others for long.
+ */
+export const creditCapNs = (budgetNs: number, reservedCpus: number): number =>
+  Math.round(Math.max(MIN_CAP_NS, Math.max(MIN_WINDOW_NS, BUDGETS_IN_WINDOW * budgetNs) * reservedCpus));

@@ -1,0 +1,206 @@
+/** Runs the plan when something changed, and steps the reservations. */
+
+import type { LimitsCache } from '../cgroups/cgroup-limits.ts';
+import type { Cgroup, CgroupTree } from '../cgroups/cgroup-tree.ts';
+import { Coalescer } from '../coalesce.ts';
+import type { Mode } from '../kernel/port.ts';
+import { bucketOf, HIST_BUCKETS } from '../observe/histogram.ts';
+import type { ProblemLog } from '../problem-log.ts';
+import type { TargetStore } from '../target-store.ts';
+import { NO_CLAIMS, targetName } from './claims.ts';
+import { type DesiredSlot, type Plan, type PlanInput, plan, planNewcomer } from './plan.ts';
+import { type DemandSample, NO_RESERVATION, type Reservation, stepReservation } from './reservation.ts';
+import type { LiveSlot, SlotKeeper } from './slot-keeper.ts';
+
+export interface PlannerOptions {
+  tree: CgroupTree;
+  targets: TargetStore;
+  keeper: SlotKeeper;
+  limits: LimitsCache;
+  problems: ProblemLog;
+  /** Mode of the session that is open. */
+  mode: () => Mode;
+  cpus: number;
+  onPlan: (plan: Plan) => void;
+}
+
+/** Between two full plans. Newcomers do not wait for one: a new pod may wait 50 ms for its slot, not more. */
+const PLAN_GAP_MS = 50;
+/** Between two batches of newcomers. */
+const NEWCOMER_GAP_MS = 2;
+/** Cgroups in one batch: some milliseconds of work. */
+const NEWCOMERS = 256;
+const NOTHING_PLANNED: Plan = { slots: [], unresolved: [], conflicts: [], evicted: [], claims: NO_CLAIMS };
+/** Reservations change a little with every step; smaller changes are not worth a write. */
+const RESERVATION_STEP_CPUS = 0.01;
+const HEADROOM = 1.5;
+const HEADROOM_CPUS = 0.05;
+
+const requestCpus = ({ owner }: DesiredSlot): number =>
+  owner.kind === 'pod' ? owner.pod.cpuRequestMilli / 1000 : 0;
+
+const importanceOf = ({ owner, slo }: DesiredSlot): number => {
+  if (slo !== undefined || owner.kind !== 'pod') return slo?.importance ?? 1;
+  return Math.max(1, ...owner.pod.containers.map((container) => container.slo?.importance ?? 1));
+};
+
+export class Planner {
+  /** From learning of a pod's cgroup to its slot, in the kernel's buckets. */
+  readonly resolveHist = new Float64Array(HIST_BUCKETS);
+  resolveSumNs = 0;
+  readonly #options: PlannerOptions;
+  readonly #coalescer: Coalescer;
+  readonly #newcomers: Coalescer;
+  /** In the order of the events; a cgroup, or the id of one that went. */
+  #changes: (Cgroup | bigint)[] = [];
+  #latest = NOTHING_PLANNED;
+  #reservation: Reservation = NO_RESERVATION;
+  #reservedAtMs = performance.now();
+
+  constructor(options: PlannerOptions) {
+    this.#options = options;
+    this.#coalescer = new Coalescer(() => this.#run(), PLAN_GAP_MS);
+    this.#newcomers = new Coalescer(() => this.#takeNewcomers(), NEWCOMER_GAP_MS);
+  }
+
+  get latest(): Plan {
+    return this.#latest;
+  }
+
+  get reservation(): Reservation {
+    return this.#reservation;
+  }
+
+  request(): void {
+    this.#coalescer.request();
+  }
+
+  /** A cgroup that appeared, or the id of one that went: gets or loses its slot at once, the rest follows. */
+  changed(change: Cgroup | bigint): void {
+    this.#changes.push(change);
+    this.#newcomers.request();
+  }
+
+  stop(): void {
+    this.#coalescer.stop();
+    this.#newcomers.stop();
+  }
+
+  /** Measures demand and hands out the CPUs of the deadline tier anew. */
+  reserve(): void {
+    const { keeper, cpus } = this.#options;
+    const nowMs = performance.now();
+    const demands = keeper.takeDemands();
+    const samples: DemandSample[] = [];
+    let othersCpus = 0;
+    for (const live of keeper.live()) {
+      const { desired } = live.entry;
+      if (desired.policy.creditCapNs > 0) samples.push(this.#sampleOf(live, demands.get(desired.cgroupId)));
+      else othersCpus += Math.min(requestCpus(desired), live.cpus * HEADROOM + HEADROOM_CPUS);
+    }
+    this.#reservation = stepReservation(
+      this.#reservation,
+      samples,
+      { cpus, othersCpus },
+      nowMs - this.#reservedAtMs,
+    );
+    this.#reservedAtMs = nowMs;
+    if (samples.length > 0) this.request();
+  }
+
+  /** Says what has had no cgroup for a while; a pod that just starts has none for a moment. */
+  tellUnresolved(): void {
+    const { problems } = this.#options;
+    problems.update(
+      'unresolved',
+      this.#latest.unresolved.map((target) => `${targetName(target)} has no cgroup`),
+    );
+  }
+
+  #sampleOf(
+    { entry }: LiveSlot,
+    demand: { ranNs: number; waitNs: number; overMisses: number } | undefined,
+  ): DemandSample {
+    const { desired } = entry;
+    return {
+      cgroupId: desired.cgroupId,
+      importance: importanceOf(desired),
+      requestCpus: requestCpus(desired),
+      quotaCpus: this.#options.limits.get(desired.cgroupId).quotaCpus,
+      ranNs: demand?.ranNs ?? 0,
+      waitNs: demand?.waitNs ?? 0,
+      overMisses: demand?.overMisses ?? 0,
+    };
+  }
+
+  #input(): PlanInput {
+    const { tree, targets, keeper, limits, mode } = this.#options;
+    return {
+      targets: targets.targets,
+      tree,
+      mode: mode(),
+      capacity: keeper.capacity,
+      limits: (id) => limits.get(id),
+      reservedCpus: (id) => this.#reservedCpus(id),
+    };
+  }
+
+  #takeNewcomers(): void {
+    const batch = this.#changes.slice(0, NEWCOMERS);
+    this.#changes = this.#changes.slice(NEWCOMERS);
+    const { keeper, tree } = this.#options;
+    const input = this.#input();
+    const { claims } = this.#latest;
+    // A cgroup that is gone again by now is not in the tree, and its id comes later in the batches.
+    const added = batch
+      .filter((change) => typeof change !== 'bigint' && tree.byId(change.id) === change)
+      .flatMap((change) => planNewcomer(input, claims, change as Cgroup) ?? []);
+    const removed = batch.filter((change) => typeof change === 'bigint');
+    const { assigned } = keeper.applyChanges(added, removed, performance.now());
+    for (const { desired } of assigned) this.#countResolved(desired);
+    if (this.#changes.length > 0) this.#newcomers.request();
+    this.request();
+  }
+
+  #run(): void {
+    const { keeper, limits, problems } = this.#options;
+    const nowMs = performance.now();
+    this.#latest = plan(this.#input());
+    const { assigned, failures, retryAtMs } = keeper.apply(this.#latest.slots, nowMs);
+    for (const { desired } of assigned) this.#countResolved(desired);
+    limits.track(this.#latest.slots, nowMs);
+    if (failures.length > 0) this.#coalescer.request(1_000);
+    if (retryAtMs !== undefined) this.#coalescer.request(Math.max(1, retryAtMs - nowMs));
+    problems.update(
+      'slot',
+      failures.map((failed) => `${failed.what}: ${failed.why}`),
+    );
+    problems.update(
+      'conflict',
+      this.#latest.conflicts.map(
+        ({ what, claimants }) => `${what}: ${claimants.join(' and ')}; neither gets it`,
+      ),
+    );
+    problems.update(
+      'evicted',
+      this.#latest.evicted.map(({ path }) => `${path} has no slot: all ${keeper.capacity} are taken`),
+    );
+    this.#options.onPlan(this.#latest);
+  }
+
+  #reservedCpus(cgroupId: bigint): number {
+    const cpus = this.#reservation.granted.get(cgroupId) ?? 0;
+    return Math.round(cpus / RESERVATION_STEP_CPUS) * RESERVATION_STEP_CPUS;
+  }
+
+  #countResolved({ owner, cgroupId }: DesiredSlot): void {
+    const { tree, keeper } = this.#options;
+    const cgroup = tree.byId(cgroupId);
+    // What was there before the session is no measure of anything.
+    if (cgroup === undefined || owner.kind === 'path' || cgroup.seenMs < keeper.attachedAtMs) return;
+    const tookNs = (performance.now() - cgroup.seenMs) * 1e6;
+    const bucket = bucketOf(tookNs);
+    this.resolveHist[bucket] = (this.resolveHist[bucket] ?? 0) + 1;
+    this.resolveSumNs += tookNs;
+  }
+}

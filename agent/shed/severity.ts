@@ -1,0 +1,71 @@
+/** What the shed controller looks at, and how bad it is. Pure. */
+
+/** One slot of a pod: the pod's own, or that of a container with its own budget. */
+export interface SlotSample {
+  budgetMs: number;
+  /** Over the last second. */
+  p95WaitMs: number;
+  waits: number;
+  bursts: number;
+  misses: number;
+}
+
+export interface PodSample {
+  key: string;
+  importance: number;
+  /** The pod allows shedding, and its mode and the node's are not observe. */
+  sheddable: boolean;
+  slots: SlotSample[];
+}
+
+export interface ShedInput {
+  pods: PodSample[];
+  /** Busy share of the node's CPUs since the last step, 0 .. 1. */
+  nodeBusy: number;
+  /** Age of the numbers; 0 when they are of this tick. */
+  ageMs: number;
+}
+
+export type ShedStateName = 'ok' | 'shedding' | 'degraded' | 'stale';
+
+export interface PodLevel {
+  /** -ln(admitted share). */
+  a: number;
+  /** 0 .. 0.95 */
+  level: number;
+  severity: number;
+  troubleMs: number;
+  calmMs: number;
+  state: ShedStateName;
+  /** For people. */
+  reason: string;
+}
+
+export type ShedState = ReadonlyMap<string, PodLevel>;
+
+/** A fifth of the budget may go into waiting for a CPU at p95; more leaves too little for the rest of a request. */
+const WAIT_SHARE = 0.2;
+/** Two misses in a hundred bursts. */
+const MISS_RATIO = 0.02;
+/** Fewer samples say little: the last severity then fades. */
+const MIN_WAITS = 20;
+const FADE_HALF_LIFE_MS = 1_000;
+const MAX_SEVERITY = 100;
+
+const slotSeverity = (slot: SlotSample): number | undefined => {
+  if (slot.waits < MIN_WAITS && slot.misses === 0) return undefined;
+  if (!(slot.budgetMs > 0)) return undefined;
+  const byWait = slot.waits < MIN_WAITS ? 0 : slot.p95WaitMs / (WAIT_SHARE * slot.budgetMs);
+  const byMisses = slot.misses / Math.max(slot.bursts, slot.misses, 1) / MISS_RATIO;
+  // A single miss among few bursts is a high ratio but no evidence.
+  const enoughBursts = slot.bursts >= MIN_WAITS || slot.misses >= 3;
+  return Math.max(byWait, enoughBursts ? byMisses : 0);
+};
+
+/** @returns 1: at the limit of what the budget allows; the worst slot counts. 0 .. 100. */
+export const severityOf = (sample: PodSample, before: number, dtMs: number): number => {
+  const known = sample.slots.map(slotSeverity).filter((severity) => severity !== undefined);
+  const severity =
+    known.length > 0 ? Math.max(...known) : before * 0.5 ** (Math.max(0, dtMs) / FADE_HALF_LIFE_MS);
+  return Number.isFinite(severity) ? Math.min(MAX_SEVERITY, Math.max(0, severity)) : 0;
+};

@@ -1,0 +1,42 @@
+/** All targets of all sources, as they are now. */
+import type { PodTarget, SourceError, Target, TargetSnapshot, TargetSource } from './pods/target.ts';
+
+export interface NamedSource {
+  /** For metrics and logs: config, pods-dir. */
+  name: string;
+  source: TargetSource;
+}
+
+export class TargetStore {
+  readonly #snapshots = new Map<string, TargetSnapshot>();
+  #targets: Target[] = [];
+  #paths = new Set<string>();
+
+  set(source: string, snapshot: TargetSnapshot): void {
+    this.#snapshots.set(source, snapshot);
+    this.#targets = [...this.#snapshots.values()].flatMap(({ targets }) => targets);
+    this.#paths = new Set(this.#targets.flatMap((target) => (target.kind === 'path' ? [target.path] : [])));
+  }
+
+  get targets(): readonly Target[] {
+    return this.#targets;
+  }
+
+  /** Does a rule name this cgroup? */
+  hasPath(path: string): boolean {
+    return this.#paths.has(path);
+  }
+
+  *pods(): IterableIterator<PodTarget> {
+    for (const target of this.#targets) if (target.kind === 'pod') yield target;
+  }
+
+  *errors(): IterableIterator<{ source: string; errors: readonly SourceError[] }> {
+    for (const [source, { errors }] of this.#snapshots) yield { source, errors };
+  }
+}
+
+const place = ({ file, line, column }: SourceError): string =>
+  [file, line, column].filter((part) => part !== undefined).join(':');
+
+export const errorText = (error: SourceError): string => `${place(error)}: ${error.message} (${error.code})`;
