@@ -12,6 +12,7 @@ import type { Mode } from './kernel/port.ts';
 import { bucketOf } from './observe/histogram.ts';
 import type { AgentOptions } from './options.ts';
 import { ConfigSource } from './pods/config-source.ts';
+import { ManifestSource } from './pods/manifest-source.ts';
 import type { PodTarget, TargetSnapshot, TargetSource } from './pods/target.ts';
 
 const UID = '11111111-2222-3333-4444-555555555555';
@@ -70,7 +71,12 @@ const createCgroup = (path: string): bigint => {
   return id;
 };
 
-const start = async (mode: Mode, config?: string, more: Partial<AgentOptions> = {}) => {
+const start = async (
+  mode: Mode,
+  config?: string,
+  more: Partial<AgentOptions> = {},
+  podSource: TargetSource = source,
+) => {
   const log = pino({ level: 'debug' }, { write: (line: string) => logged.push(JSON.parse(line)) });
   const anyPort = { host: '127.0.0.1', port: 0 };
   const options: AgentOptions = {
@@ -88,7 +94,7 @@ const start = async (mode: Mode, config?: string, more: Partial<AgentOptions> = 
     logLevel: 'debug',
     ...more,
   };
-  const sources = [{ name: 'pods-dir', source: source as TargetSource }];
+  const sources = [{ name: 'pods-dir', source: podSource }];
   if (config !== undefined)
     sources.push({ name: 'config', source: new ConfigSource({ file: config, pollMs: 50 }) });
   const made = new Agent(options, {
@@ -230,6 +236,36 @@ describe('from annotation to slot', () => {
     kernel.tell({ change: 'created', id: cut, path: '/kubepods/podc', truncated: true });
     await until('repaired', () => kernel.session.indexed.has(cut));
     expect(kernel.session.indexed.size).toBe(3);
+  });
+
+  it('takes manifests of --pods-dir, and their edits', async () => {
+    const directory = join(root, 'pods');
+    mkdirSync(directory);
+    const manifest = (budgetMs: string) =>
+      writeFileSync(
+        join(directory, 'cart.yaml'),
+        [
+          'apiVersion: v1',
+          'kind: Pod',
+          'metadata:',
+          '  name: cart',
+          '  namespace: shop',
+          `  uid: ${UID}`,
+          `  annotations: { scx-slo.io/budget-ms: "${budgetMs}", scx-slo.io/importance: "70" }`,
+          'spec: { containers: [{ name: app, image: cart }] }',
+        ].join('\n'),
+      );
+    manifest('25');
+    writeFileSync(join(directory, 'broken.yaml'), 'kind: [');
+    const id = makeCgroup(POD);
+    await start('enforce', undefined, {}, new ManifestSource({ directory, rescanMs: 100 }));
+    await until('slot', () => kernel.session.indexed.has(id));
+    const slot = kernel.session.indexed.get(id) ?? -1;
+    await until('policy', () => kernel.session.policy(slot)?.budgetNs === 25e6);
+    manifest('12.5');
+    await until('edit', () => kernel.session.policy(slot)?.budgetNs === 12.5e6, 2_000);
+    expect((await podsPage()).sourceErrors).toEqual([expect.stringContaining('broken.yaml')]);
+    expect(await metric(/^scx_slo_source_errors/)).toEqual(['scx_slo_source_errors{source="pods-dir"} 1']);
   });
 
   it('serves path rules of --config, with a socket for each', async () => {

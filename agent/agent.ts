@@ -3,7 +3,6 @@
  * each part does is in its own module; here is only who calls whom, and when.
  */
 import { readFileSync } from 'node:fs';
-import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import { VERSION } from '../slo/version.ts';
 import { readCgroupLimits } from './cgroups/cgroup-files.ts';
@@ -15,11 +14,10 @@ import type { KernelSide } from './kernel-side.ts';
 import type { NodeMode } from './node-mode.ts';
 import type { AgentView } from './observe/agent-view.ts';
 import { HealthSum } from './observe/health-sum.ts';
-import { createPageServer, listen } from './observe/http-server.ts';
 import { Ledger } from './observe/ledger.ts';
-import { localPages, metricsPages } from './observe/pages.ts';
+import { PageServers } from './observe/page-servers.ts';
 import { SelfWatch } from './observe/self-watch.ts';
-import type { AgentOptions, ListenAddress } from './options.ts';
+import type { AgentOptions } from './options.ts';
 import type { Plan } from './plan/plan.ts';
 import { Planner } from './plan/planner.ts';
 import { SlotKeeper } from './plan/slot-keeper.ts';
@@ -74,8 +72,9 @@ export class Agent {
   readonly #health = new HealthSum();
   readonly #self = new SelfWatch();
   readonly #signal: SignalService;
-  readonly #servers: Server[] = [];
+  readonly #pages: PageServers;
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #ending = new AbortController();
   readonly #schedulerExits = new Map<string, number>();
   #session: KernelSession | undefined;
   #importance = new Map<string, number>();
@@ -114,12 +113,13 @@ export class Agent {
       onProblem: (problem: Failure) => log.warn({ failure: problem }, 'the kernel side has a problem'),
     };
     this.#sessions = new SessionKeeper(kernel, options.mode, events, this.#sessionListener(), log);
+    this.#pages = new PageServers(log);
     this.#signal = new SignalService(options, this.#shed.board, log);
   }
 
   /** Resolves when the node is measured or enforced; a Failure means that nothing was started. */
   async start(): Promise<AgentPorts | Failure> {
-    const ports = await this.#listenAll();
+    const ports = await this.#listen();
     if (isFailure(ports)) {
       await this.stop();
       return ports;
@@ -130,6 +130,7 @@ export class Agent {
     }
     await this.#cgroups.start();
     await this.#sessions.start();
+    if (this.#ending.signal.aborted) return ports;
     this.#timers.push(
       setInterval(() => this.#tick(), TICK_MS),
       setInterval(() => this.#planner.reserve(), RESERVE_MS),
@@ -142,13 +143,11 @@ export class Agent {
   /** Hands the node back and stops everything; safe to call twice. */
   async stop(): Promise<void> {
     this.#ready = false;
+    this.#ending.abort();
     for (const timer of this.#timers) clearInterval(timer);
     this.#planner.stop();
     for (const { source } of this.#parts.sources) source.stop();
-    for (const server of this.#servers) {
-      server.close();
-      server.closeAllConnections();
-    }
+    this.#pages.stop();
     this.#signal.stop();
     this.#self.stop();
     await this.#cgroups.stop();
@@ -156,33 +155,15 @@ export class Agent {
     if (problem !== undefined) this.#parts.log.error({ failure: problem }, problem.what);
   }
 
-  async #listenAll(): Promise<AgentPorts | Failure> {
-    const { metricsAddress, localAddress } = this.#options;
-    const onError = (error: unknown): void => this.#parts.log.error({ err: error }, 'a page failed');
-    const metricsServer = createPageServer(
-      metricsPages(
-        () => this.#view(),
-        () => this.#ready,
-      ),
-      onError,
+  async #listen(): Promise<AgentPorts | Failure> {
+    const pages = await this.#pages.start(
+      this.#options,
+      () => this.#view(),
+      () => this.#ready,
     );
-    const localServer = createPageServer(
-      localPages(() => this.#view()),
-      onError,
-    );
-    const metrics = await this.#listen(metricsServer, metricsAddress, 'metrics-address');
-    if (isFailure(metrics)) return metrics;
-    const local = await this.#listen(localServer, localAddress, 'local-address');
-    if (isFailure(local)) return local;
+    if (isFailure(pages)) return pages;
     const signal = await this.#signal.start();
-    return isFailure(signal) ? signal : { metrics, local, signal };
-  }
-
-  async #listen(server: Server, at: ListenAddress, flag: string): Promise<number | undefined | Failure> {
-    if (at === undefined) return undefined;
-    this.#servers.push(server);
-    const address = await listen(server, at.host, at.port, flag);
-    return isFailure(address) ? address : address.port;
+    return isFailure(signal) ? signal : { ...pages, signal };
   }
 
   #onSnapshot(source: string, snapshot: TargetSnapshot): void {

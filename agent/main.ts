@@ -15,6 +15,7 @@ import type { NamedSource } from './target-store.ts';
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
+const LINGER_MS = 1_000;
 
 /** Where a node without a visible cgroup v2 mount would have it; the walk then says what is wrong. */
 const USUAL_MOUNT = '/sys/fs/cgroup';
@@ -60,6 +61,8 @@ const run = async (options: AgentOptions): Promise<number> => {
   log.info({ signal }, 'stopping');
   await agent.stop();
   log.info('stopped');
+  // A detach that hangs in the kernel would keep the process; ending it hands the node back as well.
+  setTimeout(() => process.exit(0), LINGER_MS).unref();
   return 0;
 };
 

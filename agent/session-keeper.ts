@@ -65,9 +65,11 @@ export class SessionKeeper {
   async start(): Promise<void> {
     const preflight = await this.#kernel.preflight();
     this.#kernelVersion = preflight.kernel;
+    if (this.#ending.signal.aborted) return;
     const mode = modeOf(this.#wanted, preflight);
     if (mode.mode === 'enforce') await this.#enforce();
     else this.#observe(mode);
+    if (this.#ending.signal.aborted) return;
     this.#timers.push(
       setInterval(() => this.#poll(), POLL_MS),
       setInterval(() => this.#session?.beat(), BEAT_MS),

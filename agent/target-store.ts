@@ -9,10 +9,17 @@ export interface NamedSource {
 
 export class TargetStore {
   readonly #snapshots = new Map<string, TargetSnapshot>();
+  #version = 0;
   #targets: Target[] = [];
   #paths = new Set<string>();
 
+  /** Grows with every change. */
+  get version(): number {
+    return this.#version;
+  }
+
   set(source: string, snapshot: TargetSnapshot): void {
+    this.#version += 1;
     this.#snapshots.set(source, snapshot);
     this.#targets = [...this.#snapshots.values()].flatMap(({ targets }) => targets);
     this.#paths = new Set(this.#targets.flatMap((target) => (target.kind === 'path' ? [target.path] : [])));

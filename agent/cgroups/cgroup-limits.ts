@@ -10,6 +10,8 @@ interface Entry {
   /** Reads so far: new cgroups are read again soon. */
   reads: number;
   nextReadMs: number;
+  /** The last call of track that wanted it. */
+  round: number;
 }
 
 /** After these pauses, then always the last: kubelet writes the limits within milliseconds of the mkdir. */
@@ -21,6 +23,7 @@ const sameLimits = (a: CgroupLimits, b: CgroupLimits): boolean =>
 export class LimitsCache {
   readonly #entries = new Map<bigint, Entry>();
   readonly #read: (path: string) => CgroupLimits;
+  #round = 0;
 
   /** @param read the limits of the cgroup at a path from the hierarchy's root. */
   constructor(read: (path: string) => CgroupLimits) {
@@ -33,14 +36,16 @@ export class LimitsCache {
 
   /** Says which cgroups count from now on; new ones are read within the next turns. */
   track(wanted: Iterable<{ cgroupId: bigint; path: string }>, nowMs: number): void {
-    const ids = new Set<bigint>();
+    this.#round += 1;
     for (const { cgroupId, path } of wanted) {
-      ids.add(cgroupId);
-      if (this.#entries.has(cgroupId)) continue;
-      this.#entries.set(cgroupId, { limits: DEFAULT_LIMITS, path, reads: 0, nextReadMs: nowMs });
+      const entry = this.#entries.get(cgroupId);
+      if (entry !== undefined) entry.round = this.#round;
+      else {
+        const limits = DEFAULT_LIMITS;
+        this.#entries.set(cgroupId, { limits, path, reads: 0, nextReadMs: nowMs, round: this.#round });
+      }
     }
-    if (ids.size === this.#entries.size) return;
-    for (const id of this.#entries.keys()) if (!ids.has(id)) this.#entries.delete(id);
+    for (const [id, entry] of this.#entries) if (entry.round !== this.#round) this.#entries.delete(id);
   }
 
   /** Reads at most `count` that are due. @returns true where any value changed. */

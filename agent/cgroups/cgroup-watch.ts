@@ -63,6 +63,7 @@ export class CgroupWatch {
       this.#timers.push(setInterval(() => this.#checkDrops(), CHECK_DROPS_MS));
     }
     await this.walk();
+    if (this.#ending.signal.aborted) return;
     const everyMs = this.#feed === undefined ? REPAIR_WITHOUT_EVENTS_MS : REPAIR_MS;
     this.#timers.push(setInterval(() => this.#walkInBackground(), everyMs));
   }

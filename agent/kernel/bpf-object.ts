@@ -136,6 +136,7 @@ export class BpfObject {
 
   /** Blocks in the background for as long as the kernel takes; undefined: refused. Not owned by close(). */
   attachStructOps(mapName: string): Promise<LinkHandle | undefined> {
+    this.#libbpf.clearLog();
     const map = this.#map(mapName);
     return map === undefined ? Promise.resolve(undefined) : this.#libbpf.attachStructOps(map);
   }

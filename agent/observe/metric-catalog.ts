@@ -158,7 +158,7 @@ export const METRICS = {
     name: 'scx_slo_resolve_duration_seconds',
     type: 'histogram',
     labels: [],
-    help: 'From the kernel telling of a new pod cgroup to its slot being in the map.',
+    help: 'From the agent learning of a new pod cgroup to its slot being in the map.',
   },
   reservationRatio: {
     name: 'scx_slo_reservation_ratio',

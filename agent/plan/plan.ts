@@ -110,7 +110,7 @@ const containerSlots = (input: PlanInput, pod: PodTarget, podCgroup: Cgroup): De
   });
 
 /** One pod's slots: its own, then those of its containers. */
-const slotsOfPod = (input: PlanInput, claims: Claims, cgroup: Cgroup): DesiredSlot[] => {
+const slotsOfPod = (input: PlanInput, claims: Claims, cgroup: Cgroup): [DesiredSlot, ...DesiredSlot[]] => {
   const podUid = cgroup.place.kind === 'pod' ? cgroup.place.podUid : '';
   const pod = claims.pods.get(podUid);
   const below = pod === undefined ? [] : containerSlots(input, pod, cgroup);
@@ -125,10 +125,9 @@ const podSlots = (input: PlanInput, claims: Claims, taken: Set<bigint>): Desired
   const containers: DesiredSlot[] = [];
   for (const cgroup of input.tree.pods()) {
     if (taken.has(cgroup.id)) continue;
-    for (const slot of slotsOfPod(input, claims, cgroup)) {
-      if (slot.owner.kind !== 'container') pods.push(slot);
-      else if (!taken.has(slot.cgroupId)) containers.push(slot);
-    }
+    const [own, ...below] = slotsOfPod(input, claims, cgroup);
+    pods.push(own);
+    for (const slot of below) if (!taken.has(slot.cgroupId)) containers.push(slot);
   }
   return [...pods, ...containers];
 };
@@ -199,5 +198,6 @@ export const plan = (input: PlanInput): Plan => {
     ...withinCapacity(all, input.capacity),
     unresolved: claims.unresolved,
     conflicts: claims.conflicts,
+    claims,
   };
 };

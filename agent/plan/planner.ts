@@ -28,6 +28,8 @@ export interface PlannerOptions {
 const PLAN_GAP_MS = 50;
 /** Between two batches of newcomers. */
 const NEWCOMER_GAP_MS = 2;
+/** They have their slots by then; the full plan only settles what a single cgroup cannot know. */
+const AFTER_NEWCOMERS_MS = 250;
 /** Cgroups in one batch: some milliseconds of work. */
 const NEWCOMERS = 256;
 const NOTHING_PLANNED: Plan = { slots: [], unresolved: [], conflicts: [], evicted: [], claims: NO_CLAIMS };
@@ -54,6 +56,7 @@ export class Planner {
   /** In the order of the events; a cgroup, or the id of one that went. */
   #changes: (Cgroup | bigint)[] = [];
   #latest = NOTHING_PLANNED;
+  #plannedVersion = -1;
   #reservation: Reservation = NO_RESERVATION;
   #reservedAtMs = performance.now();
 
@@ -105,7 +108,7 @@ export class Planner {
       nowMs - this.#reservedAtMs,
     );
     this.#reservedAtMs = nowMs;
-    if (samples.length > 0) this.request();
+    if (samples.some((sample) => this.#isRegranted(sample.cgroupId))) this.request();
   }
 
   /** Says what has had no cgroup for a while; a pod that just starts has none for a moment. */
@@ -146,6 +149,11 @@ export class Planner {
   }
 
   #takeNewcomers(): void {
+    if (this.#plannedVersion !== this.#options.targets.version) {
+      this.#changes = [];
+      this.#run();
+      return;
+    }
     const batch = this.#changes.slice(0, NEWCOMERS);
     this.#changes = this.#changes.slice(NEWCOMERS);
     const { keeper, tree } = this.#options;
@@ -159,12 +167,13 @@ export class Planner {
     const { assigned } = keeper.applyChanges(added, removed, performance.now());
     for (const { desired } of assigned) this.#countResolved(desired);
     if (this.#changes.length > 0) this.#newcomers.request();
-    this.request();
+    this.#coalescer.request(AFTER_NEWCOMERS_MS);
   }
 
   #run(): void {
-    const { keeper, limits, problems } = this.#options;
+    const { keeper, limits, problems, targets } = this.#options;
     const nowMs = performance.now();
+    this.#plannedVersion = targets.version;
     this.#latest = plan(this.#input());
     const { assigned, failures, retryAtMs } = keeper.apply(this.#latest.slots, nowMs);
     for (const { desired } of assigned) this.#countResolved(desired);
@@ -191,6 +200,10 @@ export class Planner {
   #reservedCpus(cgroupId: bigint): number {
     const cpus = this.#reservation.granted.get(cgroupId) ?? 0;
     return Math.round(cpus / RESERVATION_STEP_CPUS) * RESERVATION_STEP_CPUS;
+  }
+
+  #isRegranted(cgroupId: bigint): boolean {
+    return this.#reservedCpus(cgroupId) !== this.#options.keeper.get(cgroupId)?.policy.reservedCpus;
   }
 
   #countResolved({ owner, cgroupId }: DesiredSlot): void {

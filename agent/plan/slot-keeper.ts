@@ -87,6 +87,10 @@ export class SlotKeeper {
     return this.#table.size;
   }
 
+  get(cgroupId: bigint): SlotEntry | undefined {
+    return this.#table.get(cgroupId);
+  }
+
   live(): IterableIterator<LiveSlot> {
     return this.#live.values();
   }
@@ -184,10 +188,12 @@ export class SlotKeeper {
       const { desired } = live.entry;
       const followed = live.meter.second !== undefined;
       if (followed === isHot(desired) && sameOwner(live.owner, desired.owner)) continue;
+      const wasUnknown = live.owner.kind === 'unknown-pod';
       live.owner = desired.owner;
       const labels = labelsOf(desired.owner);
       if (followed === isHot(desired) && sameLabels(labels, live.meter.series.labels)) continue;
-      this.#readOne(live, nowMs);
+      // What a pod did before its name was known is still its own.
+      if (!wasUnknown) this.#readOne(live, nowMs);
       live.meter = this.#ledger.move(live.meter, labels, isHot(desired), nowMs);
     }
   }

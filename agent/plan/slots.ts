@@ -6,6 +6,8 @@ export interface SlotEntry {
   slot: number;
   desired: DesiredSlot;
   policy: SlotPolicy;
+  /** The last reconcile that wanted it. */
+  round: number;
 }
 
 export type SlotWrite =
@@ -41,6 +43,7 @@ export class SlotTable {
   /** Released slots in the order of their release. */
   #resting: { slot: number; untilMs: number }[] = [];
   #nextUnused = FIRST_SLOT;
+  #round = 0;
   #podsSlotFreeAtMs = 0;
   #podsSlotOwner: bigint | undefined;
   readonly #capacity: number;
@@ -64,24 +67,16 @@ export class SlotTable {
   /** Makes the table equal to the plan as far as slots are free. The plan fits the capacity (plan.ts). */
   reconcile(desired: readonly DesiredSlot[], nowMs: number): Reconciliation {
     this.#wake(nowMs);
-    const writes = this.#releaseMissing(desired, nowMs);
-    const fresh: SlotEntry[] = [];
-    let waiting = 0;
-    for (const wish of desired) {
-      const entry = this.#entries.get(wish.cgroupId);
-      if (entry !== undefined) {
-        entry.desired = wish;
-        continue;
-      }
-      const slot = this.#allocate(wish, nowMs);
-      if (slot === undefined) waiting += 1;
-      else fresh.push(this.#enter(slot, wish));
-    }
+    this.#round += 1;
+    const newcomers = desired.filter((wish) => !this.#keep(wish));
+    const writes = this.#releaseOthers(nowMs);
+    const fresh = newcomers.flatMap((wish) => this.#enter(wish, nowMs) ?? []);
     for (const entry of fresh) {
       entry.policy = this.#policyOf(entry);
       writes.push({ op: 'assign', slot: entry.slot, entry });
     }
     this.#updates(writes);
+    const waiting = newcomers.length - fresh.length;
     return { writes, waiting, retryAtMs: waiting > 0 ? this.#nextWakeMs(nowMs) : undefined };
   }
 
@@ -92,11 +87,10 @@ export class SlotTable {
   add(desired: DesiredSlot, nowMs: number): SlotWrite | undefined {
     if (this.#entries.has(desired.cgroupId)) return undefined;
     this.#wake(nowMs);
-    const slot = this.#allocate(desired, nowMs);
-    if (slot === undefined) return undefined;
-    const entry = this.#enter(slot, desired);
+    const entry = this.#enter(desired, nowMs);
+    if (entry === undefined) return undefined;
     entry.policy = this.#policyOf(entry);
-    return { op: 'assign', slot, entry };
+    return { op: 'assign', slot: entry.slot, entry };
   }
 
   /** One cgroup that went, between two plans. */
@@ -120,13 +114,20 @@ export class SlotTable {
     if (entry.slot === PODS_SLOT) this.#podsSlotOwner = entry.desired.cgroupId;
   }
 
-  #releaseMissing(desired: readonly DesiredSlot[], nowMs: number): SlotWrite[] {
-    const wanted = new Map(desired.map((wish) => [wish.cgroupId, wish]));
+  /** @returns false for a newcomer. */
+  #keep(wish: DesiredSlot): boolean {
+    const entry = this.#entries.get(wish.cgroupId);
+    if (entry === undefined || (wish.fixedSlot === PODS_SLOT) !== (entry.slot === PODS_SLOT)) return false;
+    entry.desired = wish;
+    entry.round = this.#round;
+    return true;
+  }
+
+  /** Whatever this round did not keep. */
+  #releaseOthers(nowMs: number): SlotWrite[] {
     const writes: SlotWrite[] = [];
     for (const entry of this.#entries.values()) {
-      const wish = wanted.get(entry.desired.cgroupId);
-      const stays = wish !== undefined && (wish.fixedSlot === PODS_SLOT) === (entry.slot === PODS_SLOT);
-      if (stays) continue;
+      if (entry.round === this.#round) continue;
       this.#drop(entry, nowMs);
       writes.push({ op: 'release', slot: entry.slot, entry });
     }
@@ -149,8 +150,11 @@ export class SlotTable {
     return { ...entry.desired.policy, creditSlot: this.#creditSlotOf(entry) };
   }
 
-  #enter(slot: number, desired: DesiredSlot): SlotEntry {
-    const entry: SlotEntry = { slot, desired, policy: { ...desired.policy, creditSlot: slot } };
+  #enter(desired: DesiredSlot, nowMs: number): SlotEntry | undefined {
+    const slot = this.#allocate(desired, nowMs);
+    if (slot === undefined) return undefined;
+    const policy = { ...desired.policy, creditSlot: slot };
+    const entry: SlotEntry = { slot, desired, policy, round: this.#round };
     this.#entries.set(desired.cgroupId, entry);
     return entry;
   }
