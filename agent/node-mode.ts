@@ -21,7 +21,7 @@ export interface NodeMode {
 const UNKNOWN_REASON: ModeReason = {
   code: 'LoadFailed',
   message: 'the kernel side cannot run here',
-  hint: 'run scx-slo doctor',
+  hint: 'see the log lines before this one',
 };
 
 export const modeOf = (wanted: Mode, preflight: Preflight): NodeMode => {

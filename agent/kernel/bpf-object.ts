@@ -113,7 +113,8 @@ export class BpfObject {
 
   #loadFailure(what: string, error: string): Failure {
     const log = this.#libbpf.recentLog().slice(-LOG_LINES_IN_FAILURE);
-    const next = 'run `scx-slo doctor`; it needs root (or CAP_BPF and CAP_PERFMON) and a kernel with BTF';
+    const next =
+      'run as root (or with CAP_BPF and CAP_PERFMON) on a kernel with BTF; the lines above are libbpf’s';
     const why = [error, ...log].join('\n  ');
     return failure('SLO_E_BPF_LOAD', `the ${this.name} object ${what}`, why, next);
   }

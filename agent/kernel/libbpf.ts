@@ -152,6 +152,7 @@ const bind = (library: LibraryHandle, libc: LibraryHandle, version: string) => {
     mmap: libc.func('void *mmap(void *, size_t, int, int, int, long)'),
     munmap: libc.func('int munmap(void *, size_t)'),
     memcpy: libc.func('void *memcpy(void *, void *, size_t)'),
+    trim: libc.func('int malloc_trim(size_t)'),
   };
   const sampleProto = koffi.proto('int scx_slo_sample(void *ctx, void *data, size_t size)');
   const addresses = new WeakMap<ArrayBuffer, bigint>();
@@ -177,7 +178,12 @@ const bind = (library: LibraryHandle, libc: LibraryHandle, version: string) => {
     },
 
     openObject: (path: string) => orErrno<ObjectHandle>(c.open(path, null)),
-    loadObject: (object: ObjectHandle): Result => c.load(object),
+    loadObject: (object: ObjectHandle): Result => {
+      const result: Result = c.load(object);
+      // libbpf had the kernel's whole BTF in memory: give it back, the agent stays for months
+      c.trim(0);
+      return result;
+    },
     closeObject: (object: ObjectHandle): void => c.close(object),
     /** A copy of the object's BTF, with the offsets that libbpf settled. */
     objectBtf: (object: ObjectHandle): Uint8Array => {

@@ -1,6 +1,6 @@
 /**
  * What can this node do? Facts in, verdict out; features are probed, never version strings. Each reason has a
- * stable code (metrics, Node condition, doctor), what is wrong here, and what the operator does next.
+ * stable code (log, metrics, /v1/pods), what is wrong here, and what the operator does next.
  */
 import { isFailure } from '../failure.ts';
 import type { NodeFacts } from './node-facts.ts';

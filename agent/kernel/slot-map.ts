@@ -79,7 +79,7 @@ export class MappedSlotMap implements SlotMap {
     const error = this.#index.set(policy.cgroupId, slot);
     if (!error) return undefined;
     this.#store64(slot, SLO_POLICY.cgroupId, 0n);
-    const next = 'the pod is counted with its parent until the next try; see `scx-slo doctor` if it stays';
+    const next = 'nothing: the pod is counted with its parent until the next plan tries again';
     return failure('SLO_E_SLOT_INDEX', `cgroup ${policy.cgroupId} got no slot`, error, next);
   }
 

@@ -1,8 +1,9 @@
 /** Small HTTP servers of the agent: a table of GET routes, hardened, without a framework. */
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { type Failure, failure } from '../failure.ts';
+import { createServer } from '../lean-http.ts';
 
 export interface Page {
   status: number;

@@ -2,8 +2,9 @@
  * The signal endpoint: node:http without a framework, because it answers inside other people's requests. It never
  * answers 5xx, never redirects, reads no body and logs no request.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { createServer } from '../lean-http.ts';
 import type { LevelBoard, PublishedLevel } from './level-board.ts';
 import { type Answer, allowUnknown, decide, levelBody, routeOf, waitMsOf } from './signal-answer.ts';
 
