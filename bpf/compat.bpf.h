@@ -84,6 +84,30 @@ static __always_inline bool dsq_move_to_local(u64 dsq_id)
 	return scx_bpf_consume___v612(dsq_id);
 }
 
+/* Move between queues while iterating: scx_bpf_dsq_move* since 6.13, scx_bpf_dispatch_*from_dsq* in 6.12. */
+void scx_bpf_dsq_move_set_slice___v1(struct bpf_iter_scx_dsq *it, u64 slice) __ksym __weak;
+void scx_bpf_dsq_move_set_vtime___v1(struct bpf_iter_scx_dsq *it, u64 vtime) __ksym __weak;
+bool scx_bpf_dsq_move_vtime___v1(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
+				 u64 enq_flags) __ksym __weak;
+void scx_bpf_dispatch_from_dsq_set_slice___v612(struct bpf_iter_scx_dsq *it, u64 slice) __ksym __weak;
+void scx_bpf_dispatch_from_dsq_set_vtime___v612(struct bpf_iter_scx_dsq *it, u64 vtime) __ksym __weak;
+bool scx_bpf_dispatch_vtime_from_dsq___v612(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
+					    u64 enq_flags) __ksym __weak;
+
+static __always_inline void dsq_move_vtime(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
+					   u64 slice_ns, u64 vtime)
+{
+	if (bpf_ksym_exists(scx_bpf_dsq_move_vtime___v1)) {
+		scx_bpf_dsq_move_set_slice___v1(it, slice_ns);
+		scx_bpf_dsq_move_set_vtime___v1(it, vtime);
+		scx_bpf_dsq_move_vtime___v1(it, p, dsq_id, 0);
+	} else {
+		scx_bpf_dispatch_from_dsq_set_slice___v612(it, slice_ns);
+		scx_bpf_dispatch_from_dsq_set_vtime___v612(it, vtime);
+		scx_bpf_dispatch_vtime_from_dsq___v612(it, p, dsq_id, 0);
+	}
+}
+
 /* A kfunc since 6.19; a plain store before, which 7.2 logs and cid-form schedulers of 7.3 refuse. */
 bool scx_bpf_task_set_slice___compat(struct task_struct *p, u64 slice) __ksym __weak;
 

@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Dispatch queues (DSQs). Per LLC one deadline and one fair queue; per CPU the same
- * pair for tasks with restricted affinity, because a shared queue full of tasks that
- * most CPUs may not run makes every consumer walk them under its lock. All are
- * ordered: deadline queues by absolute deadline, fair ones by virtual time.
+ * Dispatch queues (DSQs), each kind once per LLC, and once per CPU for tasks with
+ * restricted affinity, because a shared queue full of tasks that most CPUs may not run
+ * makes every consumer walk them under its lock.
+ *
+ *   deadline	ordered by absolute deadline
+ *   fair	ordered by virtual time
+ *   demoted	deadline tasks whose pod is out of credit: they compete as fair work, by
+ *		virtual time, and go back to the deadline queue once there is credit
  */
 #ifndef SCX_SLO_QUEUE_BPF_H
 #define SCX_SLO_QUEUE_BPF_H
 
 #include "compat.bpf.h"
 
-#define DSQ_DEADLINE_LLC	(1ULL << 32)
-#define DSQ_FAIR_LLC		(2ULL << 32)
-#define DSQ_DEADLINE_CPU	(3ULL << 32)
-#define DSQ_FAIR_CPU		(4ULL << 32)
+#define DSQ_DEADLINE	(1ULL << 32)
+#define DSQ_FAIR	(2ULL << 32)
+#define DSQ_DEMOTED	(3ULL << 32)
+#define DSQ_OF_CPU	(1ULL << 40)
+
+/* The shared queue of a kind, and a CPU's own. */
+#define LLC_DSQ(kind, llc)	((kind) | (llc))
+#define CPU_DSQ(kind, cpu)	((kind) | DSQ_OF_CPU | (cpu))
 
 #define KEY_EMPTY		(~0ULL)
 
@@ -34,22 +42,29 @@ static __noinline u64 first_key(u64 dsq_id)
 	return key;
 }
 
+static __noinline s32 create_three(u64 place)
+{
+	s32 err = scx_bpf_create_dsq(DSQ_DEADLINE | place, -1);
+
+	if (!err)
+		err = scx_bpf_create_dsq(DSQ_FAIR | place, -1);
+	if (!err)
+		err = scx_bpf_create_dsq(DSQ_DEMOTED | place, -1);
+	return err;
+}
+
 static __noinline s32 create_queues(u32 nr_llcs_now, u32 nr_cpus_now)
 {
-	s32 err = 0;
+	s32 err;
 	int i;
 
 	bpf_for(i, 0, nr_llcs_now) {
-		err = scx_bpf_create_dsq(DSQ_DEADLINE_LLC | i, -1);
-		if (!err)
-			err = scx_bpf_create_dsq(DSQ_FAIR_LLC | i, -1);
+		err = create_three(i);
 		if (err)
 			return err;
 	}
 	bpf_for(i, 0, nr_cpus_now) {
-		err = scx_bpf_create_dsq(DSQ_DEADLINE_CPU | i, -1);
-		if (!err)
-			err = scx_bpf_create_dsq(DSQ_FAIR_CPU | i, -1);
+		err = create_three(DSQ_OF_CPU | i);
 		if (err)
 			return err;
 	}

@@ -18,6 +18,7 @@
 #include "credit.bpf.h"
 #include "tier.bpf.h"
 #include "preempt.bpf.h"
+#include "promote.bpf.h"
 #include "pick.bpf.h"
 #include "watch.bpf.h"
 #include "exit_info.bpf.h"
@@ -27,7 +28,7 @@ char LICENSE[] SEC("license") = "GPL";
 /* A fair task's slice: a share of the round, within [tick, fair_slice_ns]. */
 static __always_inline u64 fair_slice(u32 llc)
 {
-	u64 waiting = scx_bpf_dsq_nr_queued(DSQ_FAIR_LLC | llc);
+	u64 waiting = scx_bpf_dsq_nr_queued(LLC_DSQ(DSQ_FAIR, llc));
 	u64 cpus = llc_cpus[MASKED(llc, SLO_MAX_LLCS)];
 	u64 slice_ns = fair_round_ns * (cpus ?: 1) / (waiting + 1);
 
@@ -95,6 +96,7 @@ void BPF_PROG(slo_enqueue, struct task_struct *p, u64 enq_flags)
 	u64 now = bpf_ktime_get_ns();
 	bool woke = enq_flags & ENQ_WAKEUP;
 	bool restricted = is_restricted(p);
+	u64 kind, dsq_id;
 	u32 slot, llc;
 	s32 cpu, idle_cpu;
 
@@ -117,12 +119,12 @@ void BPF_PROG(slo_enqueue, struct task_struct *p, u64 enq_flags)
 	cpu = restricted ? home_cpu(p) : scx_bpf_task_cpu(p);
 	llc = llc_of(cpu);
 	choose_tier(p, task, slot, policy, llc, woke, now);
+	kind = task->tier == TIER_DEADLINE ? DSQ_DEADLINE : task->demoted ? DSQ_DEMOTED : DSQ_FAIR;
+	dsq_id = restricted ? CPU_DSQ(kind, cpu) : LLC_DSQ(kind, llc);
 	if (task->tier == TIER_DEADLINE)
-		dsq_insert_vtime(p, restricted ? DSQ_DEADLINE_CPU | cpu : DSQ_DEADLINE_LLC | llc, deadline_slice_ns,
-				 task->deadline_ns, enq_flags);
+		dsq_insert_vtime(p, dsq_id, deadline_slice_ns, task->deadline_ns, enq_flags);
 	else
-		dsq_insert_vtime(p, restricted ? DSQ_FAIR_CPU | cpu : DSQ_FAIR_LLC | llc, fair_slice(llc),
-				 task->vtime_ns, enq_flags);
+		dsq_insert_vtime(p, dsq_id, fair_slice(llc), task->vtime_ns, enq_flags);
 
 	/*
 	 * select_cpu is skipped for some wake-ups, and a CPU may have gone idle since it
@@ -186,6 +188,8 @@ void BPF_PROG(slo_dispatch, s32 cpu, struct task_struct *prev)
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
 		refresh_incumbent(prev, cpuc, llc, &inc, now);
 
+	promote(LLC_DSQ(DSQ_DEMOTED, llc), LLC_DSQ(DSQ_DEADLINE, llc), now);
+	promote(CPU_DSQ(DSQ_DEMOTED, cpu), CPU_DSQ(DSQ_DEADLINE, cpu), now);
 	backlog = fair_backlog(llc, cpu) + (inc.tier == TIER_FAIR);
 	if (floor_is_due(cpuc, backlog, now) &&
 	    (take_fair(llc, cpu, inc.tier == TIER_FAIR ? inc.key : KEY_EMPTY, &keep) || keep)) {
@@ -234,9 +238,7 @@ void BPF_PROG(slo_tick, struct task_struct *p)
 		if ((!is_exempt_from_credit(p) && credit_of(&r, now) <= 0) ||
 		    floor_is_due(cpuc, fair_backlog(llc, cpu), now))
 			task_set_slice(p, 0);
-	} else if (now >= cpuc->protected_until_ns &&
-		   (scx_bpf_dsq_nr_queued(DSQ_DEADLINE_LLC | llc) > 0 ||
-		    scx_bpf_dsq_nr_queued(DSQ_DEADLINE_CPU | cpu) > 0)) {
+	} else if (now >= cpuc->protected_until_ns && deadline_work_waits(llc, cpu)) {
 		task_set_slice(p, 0);
 	}
 }

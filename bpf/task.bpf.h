@@ -21,6 +21,7 @@ struct task_ctx {
 	u64 job_used_ns;	/* CPU time since the deadline was set */
 	u32 tier;
 	u32 llc;
+	bool demoted;		/* fair for now: its pod is out of credit */
 };
 
 struct {

@@ -86,6 +86,19 @@ static __always_inline void place_fairly(struct task_ctx *task, u32 llc)
 		task->vtime_ns = clock_ns + fair_debt_ns;
 }
 
+/* Postpone the deadline by a budget for each quantum of CPU time used since it was set (CBS). */
+static __always_inline void set_deadline(struct task_ctx *task, u64 relative_ns, struct reservation *r, u64 now)
+{
+	u64 quantum_ns = relative_ns * r->cpus_fp >> SLO_CPU_SHIFT;
+
+	if (quantum_ns < tick_ns)
+		quantum_ns = tick_ns;
+	if (!task->deadline_ns || task->job_used_ns >= quantum_ns) {
+		task->job_used_ns = 0;
+		task->deadline_ns = (task->deadline_ns > now ? task->deadline_ns : now) + relative_ns;
+	}
+}
+
 /*
  * Decide the tier and the key. `fresh`: the task just woke, so its deadline starts
  * now. Sets burst.out_of_credit, which blames later misses on the pod's own use.
@@ -95,9 +108,9 @@ static __always_inline void choose_tier(struct task_struct *p, struct task_ctx *
 {
 	u64 relative_ns = relative_deadline(p, slot, policy, now);
 	struct reservation r;
-	u64 quantum_ns;
 
 	task->tier = TIER_FAIR;
+	task->demoted = false;
 	place_fairly(task, llc);
 	if (!relative_ns)
 		return;
@@ -105,21 +118,13 @@ static __always_inline void choose_tier(struct task_struct *p, struct task_ctx *
 	reservation_of(policy, slot, &r);
 	if (!is_exempt_from_credit(p) && credit_of(&r, now) <= 0) {
 		task->burst.out_of_credit = true;
+		task->demoted = true;
 		return;
 	}
 	task->tier = TIER_DEADLINE;
-	if (fresh || !task->deadline_ns) {
-		task->deadline_ns = now + relative_ns;
-		task->job_used_ns = 0;
-		return;
-	}
-	quantum_ns = relative_ns * r.cpus_fp >> SLO_CPU_SHIFT;
-	if (quantum_ns < tick_ns)
-		quantum_ns = tick_ns;
-	if (task->job_used_ns >= quantum_ns) {
-		task->job_used_ns = 0;
-		task->deadline_ns = (task->deadline_ns > now ? task->deadline_ns : now) + relative_ns;
-	}
+	if (fresh)
+		task->deadline_ns = 0;
+	set_deadline(task, relative_ns, &r, now);
 }
 
 /* Account CPU time used since the last call, in the tier in which it was used. */

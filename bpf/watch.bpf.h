@@ -85,8 +85,9 @@ static int look(void *map, u32 *key, struct watch *watch)
 	/* Until 6.17 or so the verifier takes this callback for sleepable, like init that sets it. */
 	bpf_rcu_read_lock();
 	bpf_for(i, 0, nr_llcs) {
-		find_stalls(DSQ_DEADLINE_LLC | i, i, now);
-		find_stalls(DSQ_FAIR_LLC | i, i, now);
+		find_stalls(LLC_DSQ(DSQ_DEADLINE, i), i, now);
+		find_stalls(LLC_DSQ(DSQ_FAIR, i), i, now);
+		find_stalls(LLC_DSQ(DSQ_DEMOTED, i), i, now);
 	}
 	bpf_rcu_read_unlock();
 	bpf_timer_start(&watch->timer, watch_interval_ns, 0);

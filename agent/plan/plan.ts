@@ -60,7 +60,7 @@ export interface PlanInput {
   tree: CgroupTree;
   /** The node's mode, as it is now. */
   mode: Mode;
-  /** SlotMap.capacity. */
+  /** SlotMap.capacity; 0 while no kernel session is open: then nothing has a slot and nobody lost one. */
   capacity: number;
   limits: (cgroupId: bigint) => CgroupLimits;
   /** CPUs that the owner of credit has reserved. */
@@ -177,6 +177,7 @@ const rank = (slot: DesiredSlot): number =>
   slot.owner.kind === 'pods-root' ? 1000 : (slot.slo?.importance ?? 0);
 
 const withinCapacity = (slots: DesiredSlot[], capacity: number): Pick<Plan, 'slots' | 'evicted'> => {
+  if (capacity === 0) return { slots: [], evicted: [] };
   const room =
     Math.max(0, capacity - FIRST_SLOT) + (slots.some((slot) => slot.fixedSlot !== undefined) ? 1 : 0);
   if (slots.length <= room) return { slots, evicted: [] };
