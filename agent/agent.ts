@@ -67,7 +67,14 @@ export class Agent {
   readonly #planner: Planner;
   readonly #sessions: SessionKeeper;
   readonly #problems: ProblemLog;
-  readonly #shed = new ShedLoop(new LevelBoard());
+  readonly #shed = new ShedLoop(
+    new LevelBoard((key, { shed, importance, reason }) =>
+      this.#parts.log.info(
+        { target: key, shed, importance, reason },
+        shed > 0 ? 'shedding begins' : 'shedding ends',
+      ),
+    ),
+  );
   readonly #load = new NodeLoad();
   readonly #health = new HealthSum();
   readonly #self = new SelfWatch();

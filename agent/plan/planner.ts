@@ -9,7 +9,13 @@ import type { ProblemLog } from '../problem-log.ts';
 import type { TargetStore } from '../target-store.ts';
 import { NO_CLAIMS, targetName } from './claims.ts';
 import { type DesiredSlot, type Plan, type PlanInput, plan, planNewcomer } from './plan.ts';
-import { type DemandSample, NO_RESERVATION, type Reservation, stepReservation } from './reservation.ts';
+import {
+  type DemandSample,
+  firstGrantCpus,
+  NO_RESERVATION,
+  type Reservation,
+  stepReservation,
+} from './reservation.ts';
 import type { LiveSlot, SlotKeeper } from './slot-keeper.ts';
 
 export interface PlannerOptions {
@@ -198,7 +204,8 @@ export class Planner {
   }
 
   #reservedCpus(cgroupId: bigint): number {
-    const cpus = this.#reservation.granted.get(cgroupId) ?? 0;
+    const cpus =
+      this.#reservation.granted.get(cgroupId) ?? firstGrantCpus(this.#reservation, this.#options.cpus);
     return Math.round(cpus / RESERVATION_STEP_CPUS) * RESERVATION_STEP_CPUS;
   }
 

@@ -37,25 +37,37 @@ export const NO_RESERVATION: Reservation = { claims: new Map(), granted: new Map
 /** The rest is for the kernel, daemons and the floor of the fair tier (architecture, claims on CPU). */
 export const MAX_SHARE = 0.78;
 
-const HEADROOM = 1.5;
+/** Bursts are what saved credit is for; more headroom only keeps CPU from the less important. */
+const HEADROOM = 1.25;
 /** Enough for a first request of a service that did nothing yet. */
 const MIN_CLAIM_CPUS = 0.05;
+/** Of a pod that was never measured: it must not miss while its demand is being learnt. */
+const FIRST_CLAIM_CPUS = 1;
 /** What was measured says little while the pod could not run: assume that it wants twice as much. */
 const STARVED_GROWTH = 2;
-const SHRINK_TAU_MS = 10_000;
+const SHRINK_TAU_MS = 3_000;
 
 const isStarved = (sample: DemandSample): boolean =>
   sample.overMisses > 0 || (sample.waitNs > sample.ranNs / 2 && sample.waitNs > 0);
 
-const claimOf = (sample: DemandSample, before: number, cpus: number, dtMs: number): number => {
+const claimOf = (sample: DemandSample, before: number | undefined, cpus: number, dtMs: number): number =>
+  Math.min(
+    before === undefined ? FIRST_CLAIM_CPUS : measuredClaim(sample, before, dtMs),
+    sample.quotaCpus ?? cpus,
+    cpus * MAX_SHARE,
+  );
+
+/** What a pod gets from the moment its slot exists until the next step. */
+export const firstGrantCpus = ({ granted }: Reservation, cpus: number): number =>
+  Math.min(FIRST_CLAIM_CPUS, Math.max(0, cpus * MAX_SHARE - sum(granted.values())));
+
+const measuredClaim = (sample: DemandSample, before: number, dtMs: number): number => {
   const ranCpus = sample.ranNs / (dtMs * 1e6);
   const grown = isStarved(sample)
     ? Math.min(before, ranCpus * HEADROOM + MIN_CLAIM_CPUS) * STARVED_GROWTH
     : 0;
   const target = Math.max(ranCpus * HEADROOM + MIN_CLAIM_CPUS, grown);
-  const smoothed =
-    target >= before ? target : before + (target - before) * (1 - Math.exp(-dtMs / SHRINK_TAU_MS));
-  return Math.min(smoothed, sample.quotaCpus ?? cpus, cpus * MAX_SHARE);
+  return target >= before ? target : before + (target - before) * (1 - Math.exp(-dtMs / SHRINK_TAU_MS));
 };
 
 interface Share {
@@ -85,7 +97,7 @@ export const stepReservation = (
   const claims = new Map(
     samples.map((sample) => [
       sample.cgroupId,
-      claimOf(sample, before.claims.get(sample.cgroupId) ?? 0, node.cpus, dtMs),
+      claimOf(sample, before.claims.get(sample.cgroupId), node.cpus, dtMs),
     ]),
   );
   const claimOfSample = (sample: DemandSample): number => claims.get(sample.cgroupId) ?? 0;

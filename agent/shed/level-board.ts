@@ -20,6 +20,12 @@ export class LevelBoard {
   readonly #waiters = new Map<string, Set<() => void>>();
   #seq = 0;
   #publishedMs = 0;
+  readonly #onTurn: (key: string, level: PublishedLevel) => void;
+
+  /** @param onTurn hears of a pod that begins to shed or ends it. */
+  constructor(onTurn: (key: string, level: PublishedLevel) => void = () => undefined) {
+    this.#onTurn = onTurn;
+  }
 
   get(key: string): PublishedLevel | undefined {
     return this.#levels.get(key);
@@ -59,7 +65,9 @@ export class LevelBoard {
     const same = before?.shed === shed && before.state === state && before.importance === importance;
     if (before === undefined || !same) this.#seq += 1;
     const seq = same ? before.seq : this.#seq;
-    this.#levels.set(key, { shed, state, seq, a: pod?.a ?? 0, importance, reason: pod?.reason ?? '' });
+    const level = { shed, state, seq, a: pod?.a ?? 0, importance, reason: pod?.reason ?? '' };
+    this.#levels.set(key, level);
+    if (shed > 0 !== (before?.shed ?? 0) > 0) this.#onTurn(key, level);
     if (!same) this.#wake(key);
   }
 

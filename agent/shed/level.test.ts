@@ -16,7 +16,7 @@ const pod = (
   key,
   importance,
   sheddable: true,
-  slots: [{ budgetMs: 50, p95WaitMs: severity * 10, waits: 200, bursts: 200, misses: 0 }],
+  slots: [{ budgetMs: 50, p95WaitMs: severity * 25, waits: 200, bursts: 200, misses: 0 }],
   ...more,
 });
 
