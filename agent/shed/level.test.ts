@@ -16,7 +16,7 @@ const pod = (
   key,
   importance,
   sheddable: true,
-  slots: [{ budgetMs: 50, p95WaitMs: severity * 25, waits: 200, bursts: 200, misses: 0 }],
+  slots: [{ budgetMs: 50, p95WaitMs: severity * 25, waits: 200, waitMs: 0, bursts: 200, misses: 0 }],
   ...more,
 });
 
@@ -69,10 +69,15 @@ describe('step', () => {
   });
 
   it('judges by misses too, and not by one among few', () => {
-    const slots = [{ budgetMs: 50, p95WaitMs: 0, waits: 200, bursts: 100, misses: 20 }];
+    const slots = [{ budgetMs: 50, p95WaitMs: 0, waits: 200, waitMs: 0, bursts: 100, misses: 20 }];
     expect(level(run(2_000, { pods: [pod('a', 50, 0, { slots })] }), 'a')).toBeGreaterThan(0.5);
-    const one = [{ budgetMs: 50, p95WaitMs: 90, waits: 4, bursts: 4, misses: 1 }];
+    const one = [{ budgetMs: 50, p95WaitMs: 90, waits: 4, waitMs: 150, bursts: 4, misses: 1 }];
     expect(level(run(2_000, { pods: [pod('a', 50, 0, { slots: one })] }), 'a')).toBe(0);
+  });
+
+  it('judges one worker that is always waiting by its few long waits', () => {
+    const slots = [{ budgetMs: 50, p95WaitMs: 120, waits: 8, waitMs: 700, bursts: 2, misses: 2 }];
+    expect(level(run(2_000, { pods: [pod('a', 50, 0, { slots })] }), 'a')).toBeGreaterThan(0.5);
   });
 
   it('holds for a while without fresh numbers, then lets go', () => {
@@ -96,6 +101,7 @@ describe('step', () => {
   const slot = fc.record({
     budgetMs: anything,
     p95WaitMs: anything,
+    waitMs: anything,
     waits: anything,
     bursts: anything,
     misses: anything,

@@ -6,6 +6,8 @@ export interface SlotSample {
   /** Over the last second. */
   p95WaitMs: number;
   waits: number;
+  /** Sum of the waits. */
+  waitMs: number;
   bursts: number;
   misses: number;
 }
@@ -50,15 +52,17 @@ export type ShedState = ReadonlyMap<string, PodLevel>;
 const WAIT_SHARE = 0.5;
 /** Two misses in a hundred bursts. */
 const MISS_RATIO = 0.02;
-/** Fewer samples say little: the last severity then fades. */
+/** Fewer samples say little, and the last severity fades; unless they fill a fifth of the second, as those of one busy worker do. */
 const MIN_WAITS = 20;
+const MIN_WAIT_MS = 200;
 const FADE_HALF_LIFE_MS = 1_000;
 const MAX_SEVERITY = 100;
 
 const slotSeverity = (slot: SlotSample): number | undefined => {
-  if (slot.waits < MIN_WAITS && slot.misses === 0) return undefined;
+  const enoughWaits = slot.waits >= MIN_WAITS || slot.waitMs >= MIN_WAIT_MS;
+  if (!enoughWaits && slot.misses === 0) return undefined;
   if (!(slot.budgetMs > 0)) return undefined;
-  const byWait = slot.waits < MIN_WAITS ? 0 : slot.p95WaitMs / (WAIT_SHARE * slot.budgetMs);
+  const byWait = enoughWaits ? slot.p95WaitMs / (WAIT_SHARE * slot.budgetMs) : 0;
   const byMisses = slot.misses / Math.max(slot.bursts, slot.misses, 1) / MISS_RATIO;
   // A single miss among few bursts is a high ratio but no evidence.
   const enoughBursts = slot.bursts >= MIN_WAITS || slot.misses >= 3;

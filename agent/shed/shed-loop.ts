@@ -1,7 +1,7 @@
 /** From the slots' recent waits to published levels: gathers the samples, steps the controller, publishes. */
 
 import type { NodeModeName } from '../node-mode.ts';
-import { countOf, quantileNs } from '../observe/histogram.ts';
+import { countOf, leastSumNs, quantileNs } from '../observe/histogram.ts';
 import type { Plan } from '../plan/plan.ts';
 import { effectiveMode } from '../plan/plan.ts';
 import type { LiveSlot } from '../plan/slot-keeper.ts';
@@ -43,6 +43,7 @@ const slotSample = ({ entry, meter }: LiveSlot, nowMs: number): SlotSample | und
     budgetMs,
     p95WaitMs: quantileNs(recent.hist, 0.95) / 1e6,
     waits: countOf(recent.hist),
+    waitMs: leastSumNs(recent.hist) / 1e6,
     bursts: recent.bursts,
     misses: recent.misses,
   };
