@@ -1,11 +1,12 @@
 import { defineConfig } from 'vitest/config';
+import JunitReporter from './test/junit-reporter.ts';
 
 // The suites in test/vm/suites need a booted kernel of their own: test/vm/run.ts runs them inside.
 export default defineConfig({
   test: {
     include: ['{slo,kube,webhook,agent,cli,test}/**/*.test.ts'],
     exclude: ['test/vm/suites/**', 'node_modules/**', 'build/**'],
-    reporters: ['default', ['junit', { outputFile: 'build/test/unit.xml' }]],
+    reporters: ['default', new JunitReporter({ outputFile: 'build/test/unit.xml', suite: 'unit' })],
     testTimeout: 20_000,
   },
 });

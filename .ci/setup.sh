@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Installs what building, testing and the demo need on Debian 12 or newer: packages (as root or through sudo), the
+# npm packages of the lock file, and libbpf. Asks the package database each time, so it is right after any change of
+# the machine, and quick when nothing is missing.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/.." && pwd)
+# shellcheck source=.ci/assets.sh
+. "$here/assets.sh"
+
+packages=(
+  # build: BPF objects, libbpf, the kernel side's types
+  make gcc libc6-dev linux-libc-dev libelf-dev zlib1g-dev pkg-config bpftool
+  # virtual machines and their disks
+  qemu-system-x86 mmdebstrap debian-archive-keyring dpkg-dev fakeroot uidmap fdisk e2fsprogs kmod xz-utils zstd
+  # tests and checks
+  iproute2 procps util-linux shellcheck git ca-certificates
+)
+
+# Prints the package of the newest clang that is at least 16: Debian 12's `clang` is 14, beside which it has clang-16.
+clang_package() {
+  case "$1" in
+    12) echo clang-16 ;;
+    *) echo clang ;;
+  esac
+}
+
+release=unknown
+name='an unknown system'
+if [ -r /etc/os-release ]; then
+  # shellcheck source=/dev/null
+  . /etc/os-release
+  name="${PRETTY_NAME:-${ID:-unknown}}"
+  # Testing and unstable have no VERSION_ID.
+  [ "${ID:-}" != debian ] || release="${VERSION_ID:-99}"
+fi
+[ "$release" = unknown ] || packages+=("$(clang_package "$release")")
+# Any Node from 18 on starts npm; the project's own Node 24 then comes with the npm packages.
+command -v npm >/dev/null || packages+=(npm)
+
+if [ "$release" = unknown ] || [ "$release" -lt 12 ]; then
+  if [ -n "${SCX_SLO_SKIP_PACKAGES:-}" ]; then
+    say "not Debian 12 or newer ($name): taking your word that the packages are there"
+  else
+    say "Packages that are needed, by their Debian names: clang (16 or newer) ${packages[*]} npm"
+    fail "cannot install packages on $name" "setup knows Debian 12 and newer" \
+      "install the packages above, then run again with SCX_SLO_SKIP_PACKAGES=1"
+  fi
+else
+  # dpkg-query fails for a package that it does not know; what it prints about the others still counts.
+  mapfile -t missing < <(comm -23 <(printf '%s\n' "${packages[@]}" | sort) \
+    <({ dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null || true; } |
+      sed -n 's/^installed //p' | sort -u))
+  if [ "${#missing[@]}" -gt 0 ]; then
+    as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+      command -v sudo >/dev/null || fail "cannot install ${missing[*]}" "this user is not root and there is no sudo" \
+        "run as root: apt-get install ${missing[*]}"
+      as_root=(sudo)
+    fi
+    say "installing ${missing[*]}"
+    apt_log=$(mktemp)
+    trap 'rm -f "$apt_log"' EXIT
+    apt_get=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
+    { "${apt_get[@]}" update && "${apt_get[@]}" install --no-install-recommends "${missing[@]}"; } >"$apt_log" 2>&1 ||
+      fail "cannot install ${missing[*]}" "$(grep -E '^(E|W):' "$apt_log" | tail -n 3 | tr '\n' ' ')" \
+        "check the network and /etc/apt, then run make setup again"
+  fi
+fi
+
+# True when node_modules holds the packages of the lock file; npm's own record of what it installed tells.
+npm_packages_fit() {
+  [ -x "$root/node_modules/.bin/node" ] && [ -f "$root/node_modules/.package-lock.json" ] || return 1
+  "$root/node_modules/.bin/node" -e '
+    const [wanted, installed] = process.argv.slice(1).map((file) => JSON.parse(require("fs").readFileSync(file)).packages);
+    const fits = Object.entries(wanted).every(([path, { version, optional }]) =>
+      path === "" || (installed[path] === undefined ? optional : installed[path].version === version));
+    process.exit(fits ? 0 : 1);
+  ' "$root/package-lock.json" "$root/node_modules/.package-lock.json"
+}
+
+mkdir -p "$root/build"
+exec {npm_lock}>"$root/build/.setup-lock"
+flock "$npm_lock"
+if ! npm_packages_fit; then
+  say "installing the npm packages of the lock file"
+  (cd "$root" && npm ci --no-audit --no-fund >&2) ||
+    fail "cannot install the npm packages" "npm ci failed, see above" "check the network and the npm registry, then run make setup again"
+  npm_packages_fit || fail "no Node 24 in node_modules" "$(uname -sm) has no package node-linux-*" "use an x86-64 or arm64 Linux machine"
+fi
+exec {npm_lock}>&-
+
+"$here/libbpf.sh" >/dev/null

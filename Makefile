@@ -1,0 +1,66 @@
+# scx-slo. `make` lists the targets; CONTRIBUTING.md says how to work with them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+# Which kernels `make test-vm` boots: names from test/vm/kernels.ts, or `all`.
+KERNELS ?= 7.3
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what a fresh Debian or Ubuntu machine lacks (root or sudo); quick when nothing is missing
+	@.ci/setup.sh
+
+build: setup bpf ## compile the BPF objects and bundle agent, webhook and command into build/
+	@node build.ts
+
+bpf: setup
+	@$(MAKE) -C bpf
+
+demo: build ## the product at work on a real sched_ext kernel in a virtual machine; HOST=1: on this machine's kernel
+	@node test/demo/main.ts
+
+test: build ## every test; ends with `N passed, N failed, N skipped`
+	@rm -rf build/test
+	@status=0; \
+	$(MAKE) test-unit || status=1; \
+	$(MAKE) test-vm || status=1; \
+	node test/summary.ts build/test || status=1; \
+	exit $$status
+
+test-unit: build ## unit tests, and native BPF tests where this kernel and user allow them
+	@npm run --silent test:unit
+
+test-vm: build ## the kernel suite in virtual machines: KERNELS="6.16 7.3" or KERNELS=all
+	@node test/vm/run.ts --kernels "$(KERNELS)"
+
+check: lint typecheck generated test ## what CI runs
+
+lint: setup ## style of TypeScript and shell
+	@npm run --silent lint
+	@shellcheck -x $$(git ls-files '*.sh' bin .ci/run)
+
+typecheck: setup ## types of everything
+	@npm run --silent typecheck
+
+generated: build ## fail when a generated file differs from its source
+	@node agent/kernel/layout-generator.ts --check
+	@node docs/metrics-generator.ts --check
+
+generate: build ## rewrite the generated files
+	@node agent/kernel/layout-generator.ts
+	@node docs/metrics-generator.ts
+
+fmt: setup ## format the TypeScript
+	@npm run --silent fmt
+
+clean: ## remove what was built here
+	@rm -rf build
+
+clean-cache: ## remove kernels, root file systems and libbpf from the cache
+	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
+
+.PHONY: help setup build bpf demo test test-unit test-vm check lint typecheck generated generate fmt clean clean-cache
+.DEFAULT_GOAL := help

@@ -1,0 +1,66 @@
+// QEMU's command line.
+import type { VmAssets } from './assets.ts';
+
+/** Multi-threaded emulation or KVM on the host's clock, or one vCPU whose clock counts executed instructions. */
+export type Clock = 'wall' | 'virtual';
+export type Accelerator = 'kvm' | 'tcg';
+
+export interface Machine {
+  readonly assets: VmAssets;
+  readonly workImage: string;
+  readonly cpus: number;
+  readonly memoryMb: number;
+  readonly clock: Clock;
+  readonly accel: Accelerator;
+}
+
+/** The label-id of the root disk's MBR, set in rootfs.sh. */
+const rootPartUuid = '5c51f001-01';
+
+/**
+ * Arguments for qemu-system-x86_64. The first serial port (kernel console) is on standard output, the second (output
+ * of the command) on `commandFd`, a connected socket.
+ */
+export function qemuArguments(machine: Machine, commandFd: number): string[] {
+  const { modulesImage } = machine.assets;
+  return [
+    ...[
+      '-accel',
+      acceleration(machine),
+      ...(machine.clock === 'virtual' ? ['-icount', 'shift=1,sleep=off'] : []),
+    ],
+    ...['-cpu', 'max', '-smp', String(machine.cpus), '-m', `${machine.memoryMb}M`],
+    ...['-nodefaults', '-display', 'none', '-no-reboot', '-nic', 'none'],
+    ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
+    ...['-chardev', `socket,id=command,fd=${commandFd}`, '-serial', 'chardev:command'],
+    ...['-kernel', machine.assets.vmlinuz, '-append', kernelCommandLine(machine)],
+    ...disk('root', machine.assets.rootImage, 'snapshot=on'),
+    ...disk('deps', machine.assets.depsImage, 'snapshot=on'),
+    ...(modulesImage === undefined ? [] : disk('modules', modulesImage, 'snapshot=on')),
+    // Results are read once QEMU has ended: nothing is gained by flushing to the host's disk.
+    ...disk('work', machine.workImage, 'cache=unsafe'),
+  ];
+}
+
+function acceleration(machine: Machine): string {
+  if (machine.accel === 'kvm') return 'kvm';
+  return machine.clock === 'virtual' ? 'tcg,thread=single' : 'tcg,thread=multi';
+}
+
+function kernelCommandLine(machine: Machine): string {
+  const words = ['console=ttyS0', `root=PARTUUID=${rootPartUuid}`, 'rw', 'init=/vminit', 'panic=1', 'quiet'];
+  // Warnings and worse still reach the console.
+  words.push('loglevel=5');
+  // An emulated TSC may look unstable under load; the watchdog would change clocksource in mid-run.
+  if (machine.accel === 'tcg') words.push('tsc=reliable');
+  return words.join(' ');
+}
+
+function disk(name: string, file: string, options: string): string[] {
+  return [
+    '-drive',
+    `if=none,id=${name},format=raw,file=${file.replaceAll(',', ',,')},${options}`,
+    '-device',
+    `nvme,drive=${name},serial=${name}`,
+  ];
+}

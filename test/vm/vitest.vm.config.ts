@@ -1,0 +1,28 @@
+// Used inside a booted virtual machine only; test/vm/run.ts starts it there.
+import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import JunitReporter from '../junit-reporter.ts';
+
+class ByName extends BaseSequencer {
+  override sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const byName = (a: TestSpecification, b: TestSpecification) => (a.moduleId < b.moduleId ? -1 : 1);
+    return Promise.resolve(files.toSorted(byName));
+  }
+}
+
+export default defineConfig({
+  // node_modules is read-only in the guest.
+  cacheDir: '/tmp/vite',
+  test: {
+    include: ['test/vm/suites/**/*.test.ts'],
+    reporters: ['verbose', new JunitReporter({ outputFile: '/out/junit.xml', suite: 'vm' })],
+    // The machine has one scheduler to attach to: one file after another, in one process of their own. A second
+    // process would cost seconds of emulated start-up for each file.
+    pool: 'forks',
+    fileParallelism: false,
+    isolate: false,
+    sequence: { sequencer: ByName },
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});
