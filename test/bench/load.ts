@@ -1,0 +1,183 @@
+/**
+ * Open-loop load generator: `load.mjs SPEC.json RESULT.json`. It never waits for an answer before it sends the
+ * next request, so a slow service cannot slow the load down and hide its own latency.
+ *
+ * Start it outside of the pods' cgroups. With `realtimePriority` it is not subject to the scheduler that is judged. It prints `open` when its connections are open,
+ * `soon` half a second before measuring starts, and one line of progress a second.
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { argv, pid, stdout } from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isMainThread } from 'node:worker_threads';
+import { type Arrival, poissonArrivals } from './arrivals.ts';
+import { Connections } from './connections.ts';
+import { isPacer, nowMs, pace, pacerData, runPacer } from './pacer.ts';
+import { StreamRecorder, type StreamResult, type StreamSpec } from './stream.ts';
+
+export interface LoadSpec {
+  /** Sent before the window with another seed, and not counted: compilers warm up, queues reach their length. */
+  warmUpSeconds: number;
+  seconds: number;
+  /** How long answers may take after the window before their requests count as never answered. */
+  graceSeconds: number;
+  streams: StreamSpec[];
+  /** SCHED_FIFO priority from the first request on. Not earlier: starting up would hold up a CPU for a second. */
+  realtimePriority?: number;
+  /** Read at the start and at the end of the window: CPU accounts that belong to exactly this window. */
+  snapshotFiles: string[];
+}
+
+export interface LoadResult {
+  windowMs: number;
+  /** File name -> text; a file that could not be read is missing. */
+  before: Record<string, string>;
+  after: Record<string, string>;
+  streams: StreamResult[];
+}
+
+/** The pacer's thread is up by then, on the slowest machine that runs this. */
+const PACER_START_MS = 500;
+
+const SOON_MS = 500;
+
+interface LiveStream {
+  recorder: StreamRecorder;
+  pools: Connections[];
+  arrivals: Arrival[];
+}
+
+/** One thing to do at one time. */
+interface Step {
+  atMs: number;
+  run: () => void;
+}
+
+const snapshot = (files: string[]): Record<string, string> => {
+  const texts: Record<string, string> = {};
+  for (const file of files) {
+    try {
+      texts[file] = readFileSync(file, 'latin1');
+    } catch {
+      // A cgroup that has gone has no account; the reader decides what that means.
+    }
+  }
+  return texts;
+};
+
+/** Throws without the right to. Threads that start later inherit it. */
+const becomeRealtime = (priority: number): void => {
+  execFileSync('chrt', ['--all-tasks', '--fifo', '--pid', String(priority), String(pid)], {
+    stdio: 'ignore',
+  });
+};
+
+const openPools = async (stream: StreamSpec): Promise<Connections[]> => {
+  const pools = Array.from(
+    { length: stream.workers },
+    (_, worker) => new Connections({ host: stream.host, port: stream.port + worker }),
+  );
+  for (const pool of pools) await pool.open(stream.connections);
+  return pools;
+};
+
+/** Warm-up and window of one stream, in absolute times. */
+const arrivalsOf = (stream: StreamSpec, spec: LoadSpec, startMs: number): Arrival[] => {
+  const warmUp = poissonArrivals({ ...stream, seed: stream.seed + 1, seconds: spec.warmUpSeconds });
+  const counted = poissonArrivals({ ...stream, seconds: spec.seconds });
+  const at = (from: number) => (a: Arrival) => ({ ...a, atMs: from + a.atMs });
+  return [...warmUp.map(at(startMs - spec.warmUpSeconds * 1000)), ...counted.map(at(startMs))];
+};
+
+const requestsOf = ({ recorder, pools, arrivals }: LiveStream): Step[] =>
+  arrivals.map((arrival) => ({
+    atMs: arrival.atMs,
+    run: () => {
+      recorder.sent(arrival, nowMs());
+      pools[arrival.worker]?.send((status) => recorder.answered(arrival, status, nowMs()));
+    },
+  }));
+
+const runSteps = async (steps: Step[], entry: URL): Promise<void> => {
+  steps.sort((a, b) => a.atMs - b.atMs);
+  let done = 0;
+  await pace(
+    Float64Array.from(steps, (step) => step.atMs),
+    entry,
+    (count) => {
+      for (; done < count; done += 1) steps[done]?.run();
+    },
+  );
+};
+
+const drain = async (streams: LiveStream[], graceSeconds: number): Promise<void> => {
+  const until = nowMs() + graceSeconds * 1000;
+  while (nowMs() < until && streams.some(({ recorder }) => !recorder.complete)) await sleep(10);
+};
+
+/** Told while a load runs; must be cheap, they run in the sender's thread. */
+export interface LoadProgress {
+  /** Every connection is open: only requests follow. */
+  onOpen(): void;
+  /** SOON_MS before the window. */
+  onSoon(): void;
+  onSecond(second: number): void;
+}
+
+/** Runs the whole load. `entry` is the module that runs the pacer when loaded in a thread (this one). */
+export const runLoad = async (spec: LoadSpec, entry: URL, progress?: LoadProgress): Promise<LoadResult> => {
+  const pools: Connections[][] = [];
+  for (const stream of spec.streams) pools.push(await openPools(stream));
+  progress?.onOpen();
+  if (spec.realtimePriority !== undefined) becomeRealtime(spec.realtimePriority);
+  const startMs = nowMs() + spec.warmUpSeconds * 1000 + PACER_START_MS;
+  const endMs = startMs + spec.seconds * 1000;
+  const live = spec.streams.map(
+    (stream, index): LiveStream => ({
+      recorder: new StreamRecorder(stream, startMs, endMs),
+      pools: pools[index] ?? [],
+      arrivals: arrivalsOf(stream, spec, startMs),
+    }),
+  );
+  const window = { startMs, endMs, before: {}, after: {} };
+  const onStart = (): void => {
+    window.startMs = nowMs();
+    window.before = snapshot(spec.snapshotFiles);
+  };
+  const onEnd = (): void => {
+    window.endMs = nowMs();
+    window.after = snapshot(spec.snapshotFiles);
+    for (const { recorder } of live) recorder.windowEnded();
+  };
+  const seconds = Array.from({ length: Math.ceil(spec.seconds) - 1 }, (_, index) => ({
+    atMs: startMs + (index + 1) * 1000,
+    run: () => progress?.onSecond(index + 1),
+  }));
+  const soon = { atMs: startMs - SOON_MS, run: () => progress?.onSoon() };
+  const marks = [soon, { atMs: startMs, run: onStart }, ...seconds, { atMs: endMs, run: onEnd }];
+  await runSteps([...marks, ...live.flatMap(requestsOf)], entry);
+  await drain(live, spec.graceSeconds);
+  const streams = live.map(({ recorder, pools: own }) =>
+    recorder.finish(
+      nowMs(),
+      own.reduce((sum, pool) => sum + pool.openedLate, 0),
+    ),
+  );
+  for (const pool of pools.flat()) pool.close();
+  const { before, after } = window;
+  return { windowMs: window.endMs - window.startMs, before, after, streams };
+};
+
+const main = async (): Promise<void> => {
+  const [, , specFile = '', resultFile = ''] = argv;
+  const spec: LoadSpec = JSON.parse(readFileSync(specFile, 'utf8'));
+  const result = await runLoad(spec, new URL(import.meta.url), {
+    onOpen: () => stdout.write('open\n'),
+    onSoon: () => stdout.write('soon\n'),
+    onSecond: (second) => stdout.write(`second ${second}\n`),
+  });
+  writeFileSync(resultFile, JSON.stringify(result));
+};
+
+if (!isMainThread && isPacer(pacerData)) runPacer(pacerData);
+else if (import.meta.main) await main();
