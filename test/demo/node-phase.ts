@@ -1,5 +1,6 @@
 /** One measured phase on the demo's node: load, CPU accounts of its window, misses of its window. */
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamSpec } from '../bench/stream.ts';
 import { accountFiles, type CpuAccounts, cpuUseOf } from './accounting.ts';
@@ -102,6 +103,10 @@ export const runPhase = async (plan: PhasePlan, context: PhaseContext): Promise<
   // The agent reads its counters five times a second.
   await sleep(300);
   const after = await plan.agent.state();
+  writeFileSync(
+    join(context.workDir, `${plan.name.replace(' ', '-')}-agent.json`),
+    JSON.stringify({ before, after }, null, 1),
+  );
   const { before: _b, after: _a, ...load } = loaded;
   return {
     name: plan.name,
