@@ -84,7 +84,8 @@ const inVm = async (): Promise<DemoResult['clock']> => {
   return clock;
 };
 
-const onHost = async (): Promise<DemoResult['clock']> => {
+/** Before anything of the last run is removed. */
+const needHost = (): void => {
   if (!existsSync('/sys/kernel/sched_ext/state')) {
     throw new DemoFailure(
       'HOST=1: this kernel has no sched_ext (/sys/kernel/sched_ext is missing). Run `make demo` without HOST=1.',
@@ -94,6 +95,9 @@ const onHost = async (): Promise<DemoResult['clock']> => {
     throw new DemoFailure('HOST=1 needs root: it makes cgroups and network namespaces.');
   if (!existsSync('/sys/fs/cgroup/cgroup.controllers'))
     throw new DemoFailure('HOST=1 needs cgroup v2 at /sys/fs/cgroup.');
+};
+
+const onHost = async (): Promise<DemoResult['clock']> => {
   const child = spawn(process.execPath, [join(project, 'build/vm/demo/inside.mjs'), project, outDir], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -106,11 +110,12 @@ const onHost = async (): Promise<DemoResult['clock']> => {
 
 const demo = async (): Promise<number> => {
   const started = performance.now();
+  const host = process.env.HOST === '1';
+  if (host) needHost();
   needBuilt();
   await bundle();
   rmSync(outDir, { recursive: true, force: true });
   mkdirSync(outDir, { recursive: true });
-  const host = process.env.HOST === '1';
   const clock = host ? await onHost() : await inVm();
   const measured: Measured = JSON.parse(readFileSync(join(outDir, 'measured.json'), 'utf8'));
   const result = judge(measured, host ? 'host' : 'vm', clock);

@@ -1,6 +1,7 @@
 // agent/kernel against the kernel that runs here: attach, prove, refuse, time limits, detach. Nothing above it.
+
 import { readFileSync } from 'node:fs';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { type Failure, failureText, isFailure } from '../../../agent/failure.ts';
 import { readNodeFacts } from '../../../agent/kernel/node-facts.ts';
 import { openObserver } from '../../../agent/kernel/observer.ts';
@@ -15,6 +16,7 @@ import { hostSysfs } from '../../../agent/kernel/sysfs.ts';
 import { readTopology } from '../../../agent/kernel/topology.ts';
 import { readKernelTypes } from '../../../agent/kernel/vmlinux-btf.ts';
 import { makeCgroup, type TestCgroup } from '../../fixtures/native-bpf.ts';
+import { describeIf, testIf } from './applies.ts';
 
 /** By `Expectation` of test/vm/kernels.ts. */
 const EXPECTED_REASONS: Readonly<Record<string, string[]>> = {
@@ -65,19 +67,16 @@ test('preflight says what is expected of this kernel', () => {
   expect(codes).toEqual(EXPECTED_REASONS[expectation]);
 });
 
-test.runIf(expectation === 'malformed-btf')(
-  'a refused object leaves nothing behind, and says why',
-  async () => {
-    const refused = await openScheduler(options());
-    expect(refused).toMatchObject({ code: 'SLO_E_BPF_LOAD' });
-    expect(isFailure(refused) && refused.why).toContain('incompatible with vmlinux');
-    const observer = openObserver(options());
-    expect(isFailure(observer)).toBe(false);
-    if (!isFailure(observer)) observer.close();
-  },
-);
+testIf(expectation === 'malformed-btf')('a refused object leaves nothing behind, and says why', async () => {
+  const refused = await openScheduler(options());
+  expect(refused).toMatchObject({ code: 'SLO_E_BPF_LOAD' });
+  expect(isFailure(refused) && refused.why).toContain('incompatible with vmlinux');
+  const observer = openObserver(options());
+  expect(isFailure(observer)).toBe(false);
+  if (!isFailure(observer)) observer.close();
+});
 
-describe.runIf(expectation !== 'malformed-btf')('the scheduler session', () => {
+describeIf(expectation !== 'malformed-btf')('the scheduler session', () => {
   test('attaches, proves it, and hands the node back', async () => {
     const session = await open();
     expect(state()).toBe('enabled');

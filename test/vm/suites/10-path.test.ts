@@ -1,6 +1,7 @@
 // Annotation to kernel and back, on every kernel: attach, slot, miss event, detach; or the documented fall-back.
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import { AgentProcess, eventually, killAgents, schedExt } from './agent-process.ts';
+import { describeIf } from './applies.ts';
 import { fact } from './facts.ts';
 import { GuestNode } from './guest-pods.ts';
 
@@ -57,7 +58,7 @@ test('observe: the observer sees waits and misses without sched_ext', async () =
   }
 });
 
-describe.runIf(expectation === 'enforce')('on a kernel that can enforce', () => {
+describeIf(expectation === 'enforce')('on a kernel that can enforce', () => {
   test('attach, slot, miss event, detach', async () => {
     const agent = await AgentProcess.start('enforce', agentArgs('--mode', 'enforce'));
     const pod = crowd('enforced');
@@ -79,7 +80,7 @@ describe.runIf(expectation === 'enforce')('on a kernel that can enforce', () => 
   });
 });
 
-describe.runIf(expectation === 'affected')('on a kernel where attaching can hang', () => {
+describeIf(expectation === 'affected')('on a kernel where attaching can hang', () => {
   test('enforce is refused with the reason, and the node is observed', async () => {
     const agent = await AgentProcess.start('affected', agentArgs('--mode', 'enforce'));
     const pod = crowd('refused');
@@ -110,7 +111,7 @@ describe.runIf(expectation === 'affected')('on a kernel where attaching can hang
   });
 });
 
-describe.runIf(expectation === 'malformed-btf')('on a kernel with malformed kfunc prototypes', () => {
+describeIf(expectation === 'malformed-btf')('on a kernel with malformed kfunc prototypes', () => {
   test('enforce falls back to advisory with the right reason', async () => {
     const agent = await AgentProcess.start('malformed', agentArgs('--mode', 'enforce'));
     const pod = crowd('fallen-back');

@@ -41,7 +41,7 @@ const load = ({ api, batch }: ReturnType<typeof addPods>): void => {
   node.spin(batch, 4);
 };
 
-describe.runIf(process.env.SCX_SLO_VM_EXPECTATION === 'enforce')('a node that enforces', () => {
+describe('a node that enforces', () => {
   test('kill -9 of the agent under load: the kernel schedules by itself within 1 s, no task dies', async () => {
     const pods = addPods();
     const agent = await start('kill9');
