@@ -304,8 +304,15 @@ void BPF_PROG(slo_stopping, struct task_struct *p, bool runnable)
 	if (!policy || !st)
 		return;
 	charge(p, task, slot, policy, st, cpuc);
-	if (runnable)
-		burst_wait_begins(&task->burst, bpf_ktime_get_ns());
+	if (!runnable)
+		return;
+	burst_wait_begins(&task->burst, bpf_ktime_get_ns());
+	/*
+	 * A realtime task takes over. With slice left the kernel would park p at the head
+	 * of the CPU's local queue, in front of any deadline that arrives meanwhile, and
+	 * network interrupts make them arrive just then; without, p comes to enqueue.
+	 */
+	task_set_slice(p, 0);
 }
 
 SEC("struct_ops/slo_quiescent")
