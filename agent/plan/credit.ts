@@ -1,7 +1,8 @@
 /** How much CPU time a slot may save up while it is idle. */
 
 const MIN_CAP_NS = 20e6;
-const MIN_WINDOW_NS = 100e6;
+/** A garbage collection or a clump of requests, at several times the mean, fits into half a second's worth. */
+const MIN_WINDOW_NS = 500e6;
 const BUDGETS_IN_WINDOW = 8;
 
 /**

@@ -113,7 +113,7 @@ describe('stepReservation', () => {
 });
 
 it('caps credit at several budgets of reserved time, with a floor for small reservations', () => {
-  expect(creditCapNs(50e6, 0.5)).toBe(200e6);
-  expect(creditCapNs(1e6, 0.5)).toBe(50e6);
+  expect(creditCapNs(100e6, 0.5)).toBe(400e6);
+  expect(creditCapNs(1e6, 0.5)).toBe(250e6);
   expect(creditCapNs(1e6, 0)).toBe(20e6);
 });
