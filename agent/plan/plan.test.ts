@@ -80,7 +80,7 @@ describe('plan', () => {
       budgetNs: 50e6,
       importance: 50,
       reservedCpus: 0.5,
-      creditCapNs: 0.5 * 8 * 50e6,
+      creditCapNs: 0.5 * 500e6,
       weight: 100,
       deadline: true,
     });
