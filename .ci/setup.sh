@@ -84,8 +84,12 @@ exec {npm_lock}>"$root/build/.setup-lock"
 flock "$npm_lock"
 if ! npm_packages_fit; then
   say "installing the npm packages of the lock file"
-  (cd "$root" && npm ci --no-audit --no-fund >&2) ||
-    fail "cannot install the npm packages" "npm ci failed, see above" "check the network and the npm registry, then run make setup again"
+  # A registry mirror may lack packages that are optional and for other platforms; npm ci then calls the lock file
+  # out of sync (EUSAGE). npm install takes the same locked versions and skips those.
+  (cd "$root" && { npm ci --no-audit --no-fund >"$root/build/npm-ci.log" 2>&1 ||
+    npm install --no-save --no-audit --no-fund >&2; }) ||
+    fail "cannot install the npm packages" "$(grep -m 3 'npm error' "$root/build/npm-ci.log" | tr '\n' ' ')" \
+      "check the network and the npm registry, then run make setup again"
   npm_packages_fit || fail "no Node 24 in node_modules" "$(uname -sm) has no package node-linux-*" "use an x86-64 or arm64 Linux machine"
 fi
 exec {npm_lock}>&-
