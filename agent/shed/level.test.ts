@@ -46,12 +46,20 @@ describe('step', () => {
 
   it('begins with the least important of those in trouble, and goes on to the next', () => {
     const pods = [pod('vip', 90, 3), pod('extra', 20, 3), pod('calm', 10, 0.1)];
-    const early = run(1_200, { pods });
+    expect(level(run(2_000, { pods }), 'extra')).toBe(0);
+    const early = run(3_400, { pods });
     expect(level(early, 'extra')).toBeGreaterThan(0.4);
     expect(level(early, 'vip')).toBe(0);
     expect(level(early, 'calm')).toBe(0);
     expect(early.get('vip')?.reason).toBe('severity 3.00, waits for importance 20 to shed first');
-    expect(level(run(6_000, { pods }), 'vip')).toBeGreaterThan(0.5);
+    expect(level(run(8_000, { pods }), 'vip')).toBeGreaterThan(0.5);
+  });
+
+  it('lets a short trouble of the important pass while less important pods are at work', () => {
+    const pods = [pod('vip', 90, 8), pod('extra', 20, 8)];
+    const short = run(1_200, { pods });
+    expect(level(short, 'vip')).toBe(0);
+    expect(level(short, 'extra')).toBeGreaterThan(0.5);
   });
 
   it('does not let a less important pod go while a more important one is in trouble', () => {

@@ -6,7 +6,7 @@
  * nearly all they may. Growth is fast, release slow, and between the two thresholds the level only creeps down.
  * The level lives in the log-admission domain (admitted = e^-a), so a step means the same at every level.
  */
-import { type PodLevel, type ShedInput, type ShedState, severityOf } from './severity.ts';
+import { isAtWork, type PodLevel, type ShedInput, type ShedState, severityOf } from './severity.ts';
 
 /** Never all: a few requests must pass, or nobody would see that things are better. */
 export const MAX_SHED = 0.95;
@@ -26,6 +26,11 @@ const CREEP_PER_S = 0.05;
 const CALM_SEVERITY = 0.6;
 const BUSY = 0.95;
 const IDLE = 0.8;
+/**
+ * While less important pods are at work, a pod in trouble gives them and itself this long: what is short passes, what
+ * is not reaches them first.
+ */
+const PATIENCE_MS = 2_500;
 /** The next importance begins when those below shed this much. */
 const NEARLY_ALL = 0.9;
 /** Without fresh numbers: hold, then halve every two seconds, then nothing. */
@@ -36,6 +41,13 @@ const STALE_MS = 500;
 const MAX_STEP_MS = 1_000;
 const NOTHING_BELOW_A = 0.01;
 
+/** Importances: where shedding is now, the lowest that could shed, the highest in trouble. */
+interface Ranks {
+  front: number;
+  lowest: number;
+  mostTroubled: number;
+}
+
 type Verdict = 'trouble' | 'creep' | 'calm';
 
 interface Judged {
@@ -44,6 +56,8 @@ interface Judged {
   sheddable: boolean;
   severity: number;
   verdict: Verdict;
+  /** It could take load off the node. */
+  atWork: boolean;
   before: PodLevel;
 }
 
@@ -83,8 +97,13 @@ const frontOf = (judged: readonly Judged[]): number =>
       .map((pod) => pod.importance),
   );
 
-const grow = (pod: Judged, next: PodLevel, front: number, dtS: number): PodLevel => {
-  if (next.troubleMs < BURST_MS) return told(next, `severity ${shown(pod.severity)}, not long enough yet`);
+/** Of the pods that may shed and are at work, the least important one's. */
+const lowestAtWork = (judged: readonly Judged[]): number =>
+  Math.min(...judged.filter((pod) => pod.sheddable && pod.atWork).map((pod) => pod.importance));
+
+const grow = (pod: Judged, next: PodLevel, { front, lowest }: Ranks, dtS: number): PodLevel => {
+  const neededMs = pod.importance > lowest ? PATIENCE_MS : BURST_MS;
+  if (next.troubleMs < neededMs) return told(next, `severity ${shown(pod.severity)}, not long enough yet`);
   if (pod.importance > front) {
     return told(next, `severity ${shown(pod.severity)}, waits for importance ${front} to shed first`);
   }
@@ -101,7 +120,8 @@ const release = (next: PodLevel, dtS: number): PodLevel => {
   return told(withA(next, next.a * Math.exp(-dtS / RELEASE_TAU_S) - RELEASE_PER_S * dtS), 'calm: releasing');
 };
 
-const stepPod = (pod: Judged, front: number, mostTroubled: number, dtMs: number): PodLevel => {
+const stepPod = (pod: Judged, ranks: Ranks, dtMs: number): PodLevel => {
+  const { mostTroubled } = ranks;
   const { before, severity, verdict } = pod;
   const next: PodLevel = {
     ...before,
@@ -111,7 +131,7 @@ const stepPod = (pod: Judged, front: number, mostTroubled: number, dtMs: number)
   };
   const dtS = dtMs / 1000;
   if (!pod.sheddable) return told(withA(next, 0), 'shedding is off for this pod');
-  if (verdict === 'trouble') return grow(pod, next, front, dtS);
+  if (verdict === 'trouble') return grow(pod, next, ranks, dtS);
   if (pod.importance <= mostTroubled && before.level > 0) {
     return told(next, `holds: importance ${mostTroubled} is in trouble`);
   }
@@ -148,11 +168,9 @@ export const step = (state: ShedState, input: ShedInput, dtMs: number): ShedStat
     const severity = severityOf(sample, before(sample.key).severity, stepMs);
     const verdict = verdictOf(severity, input.nodeBusy);
     const { key, importance, sheddable } = sample;
-    return { key, importance, sheddable, severity, verdict, before: before(key) };
+    return { key, importance, sheddable, severity, verdict, atWork: isAtWork(sample), before: before(key) };
   });
-  const front = frontOf(judged);
-  const mostTroubled = Math.max(
-    ...judged.filter((pod) => pod.verdict === 'trouble').map((pod) => pod.importance),
-  );
-  return new Map(judged.map((pod) => [pod.key, stepPod(pod, front, mostTroubled, stepMs)]));
+  const troubled = judged.filter((pod) => pod.verdict === 'trouble').map((pod) => pod.importance);
+  const ranks = { front: frontOf(judged), lowest: lowestAtWork(judged), mostTroubled: Math.max(...troubled) };
+  return new Map(judged.map((pod) => [pod.key, stepPod(pod, ranks, stepMs)]));
 };

@@ -58,8 +58,13 @@ const MIN_WAIT_MS = 200;
 const FADE_HALF_LIFE_MS = 1_000;
 const MAX_SEVERITY = 100;
 
+const hasEvidence = ({ waits, waitMs }: SlotSample): boolean => waits >= MIN_WAITS || waitMs >= MIN_WAIT_MS;
+
+/** Does the pod do enough for its waits to mean something? */
+export const isAtWork = ({ slots }: PodSample): boolean => slots.some(hasEvidence);
+
 const slotSeverity = (slot: SlotSample): number | undefined => {
-  const enoughWaits = slot.waits >= MIN_WAITS || slot.waitMs >= MIN_WAIT_MS;
+  const enoughWaits = hasEvidence(slot);
   if (!enoughWaits && slot.misses === 0) return undefined;
   if (!(slot.budgetMs > 0)) return undefined;
   const byWait = enoughWaits ? slot.p95WaitMs / (WAIT_SHARE * slot.budgetMs) : 0;
