@@ -12,17 +12,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread } from 'node:worker_threads';
 import { type Arrival, poissonArrivals } from './arrivals.ts';
 import { Connections } from './connections.ts';
-import { isPacer, nowMs, pace, pacerData, runPacer } from './pacer.ts';
+import { isPacer, nowMs, pacerData, runPacer, startPacer } from './pacer.ts';
 import { StreamRecorder, type StreamResult, type StreamSpec } from './stream.ts';
 
 export interface LoadSpec {
+  /** Quiet time between the generator's own start and its first request: starting up is a load of its own. */
+  settleSeconds: number;
   /** Sent before the window with another seed, and not counted: compilers warm up, queues reach their length. */
   warmUpSeconds: number;
   seconds: number;
   /** How long answers may take after the window before their requests count as never answered. */
   graceSeconds: number;
   streams: StreamSpec[];
-  /** SCHED_FIFO priority from the first request on. Not earlier: starting up would hold up a CPU for a second. */
+  /** SCHED_FIFO priority while requests are sent; starting up and writing results would hold up a CPU for long. */
   realtimePriority?: number;
   /** Read at the start and at the end of the window: CPU accounts that belong to exactly this window. */
   snapshotFiles: string[];
@@ -36,8 +38,8 @@ export interface LoadResult {
   streams: StreamResult[];
 }
 
-/** The pacer's thread is up by then, on the slowest machine that runs this. */
-const PACER_START_MS = 500;
+/** Between the start of the clock and the first request. */
+const LEAD_MS = 50;
 
 const SOON_MS = 500;
 
@@ -66,10 +68,8 @@ const snapshot = (files: string[]): Record<string, string> => {
 };
 
 /** Throws without the right to. Threads that start later inherit it. */
-const becomeRealtime = (priority: number): void => {
-  execFileSync('chrt', ['--all-tasks', '--fifo', '--pid', String(priority), String(pid)], {
-    stdio: 'ignore',
-  });
+const setPolicy = (policy: '--fifo' | '--other', priority: number): void => {
+  execFileSync('chrt', ['--all-tasks', policy, '--pid', String(priority), String(pid)], { stdio: 'ignore' });
 };
 
 const openPools = async (stream: StreamSpec): Promise<Connections[]> => {
@@ -81,34 +81,27 @@ const openPools = async (stream: StreamSpec): Promise<Connections[]> => {
   return pools;
 };
 
-/** Warm-up and window of one stream, in absolute times. */
-const arrivalsOf = (stream: StreamSpec, spec: LoadSpec, startMs: number): Arrival[] => {
+/** Warm-up and window of one stream, in ms from the start of the window. */
+const arrivalsOf = (stream: StreamSpec, spec: LoadSpec): Arrival[] => {
   const warmUp = poissonArrivals({ ...stream, seed: stream.seed + 1, seconds: spec.warmUpSeconds });
   const counted = poissonArrivals({ ...stream, seconds: spec.seconds });
-  const at = (from: number) => (a: Arrival) => ({ ...a, atMs: from + a.atMs });
-  return [...warmUp.map(at(startMs - spec.warmUpSeconds * 1000)), ...counted.map(at(startMs))];
+  return [...warmUp.map((a) => ({ ...a, atMs: a.atMs - spec.warmUpSeconds * 1000 })), ...counted];
 };
 
-const requestsOf = ({ recorder, pools, arrivals }: LiveStream): Step[] =>
+/** Time from the start of the window, once that is set. */
+interface WindowClock {
+  startMs: number;
+}
+const sinceStart = (clock: WindowClock): number => nowMs() - clock.startMs;
+
+const requestsOf = ({ recorder, pools, arrivals }: LiveStream, clock: WindowClock): Step[] =>
   arrivals.map((arrival) => ({
     atMs: arrival.atMs,
     run: () => {
-      recorder.sent(arrival, nowMs());
-      pools[arrival.worker]?.send((status) => recorder.answered(arrival, status, nowMs()));
+      recorder.sent(arrival, sinceStart(clock));
+      pools[arrival.worker]?.send((status) => recorder.answered(arrival, status, sinceStart(clock)));
     },
   }));
-
-const runSteps = async (steps: Step[], entry: URL): Promise<void> => {
-  steps.sort((a, b) => a.atMs - b.atMs);
-  let done = 0;
-  await pace(
-    Float64Array.from(steps, (step) => step.atMs),
-    entry,
-    (count) => {
-      for (; done < count; done += 1) steps[done]?.run();
-    },
-  );
-};
 
 const drain = async (streams: LiveStream[], graceSeconds: number): Promise<void> => {
   const until = nowMs() + graceSeconds * 1000;
@@ -128,18 +121,16 @@ export interface LoadProgress {
 export const runLoad = async (spec: LoadSpec, entry: URL, progress?: LoadProgress): Promise<LoadResult> => {
   const pools: Connections[][] = [];
   for (const stream of spec.streams) pools.push(await openPools(stream));
-  progress?.onOpen();
-  if (spec.realtimePriority !== undefined) becomeRealtime(spec.realtimePriority);
-  const startMs = nowMs() + spec.warmUpSeconds * 1000 + PACER_START_MS;
-  const endMs = startMs + spec.seconds * 1000;
+  const clock: WindowClock = { startMs: 0 };
+  const windowMs = spec.seconds * 1000;
   const live = spec.streams.map(
     (stream, index): LiveStream => ({
-      recorder: new StreamRecorder(stream, startMs, endMs),
+      recorder: new StreamRecorder(stream, windowMs),
       pools: pools[index] ?? [],
-      arrivals: arrivalsOf(stream, spec, startMs),
+      arrivals: arrivalsOf(stream, spec),
     }),
   );
-  const window = { startMs, endMs, before: {}, after: {} };
+  const window = { startMs: 0, endMs: 0, before: {}, after: {} };
   const onStart = (): void => {
     window.startMs = nowMs();
     window.before = snapshot(spec.snapshotFiles);
@@ -150,16 +141,32 @@ export const runLoad = async (spec: LoadSpec, entry: URL, progress?: LoadProgres
     for (const { recorder } of live) recorder.windowEnded();
   };
   const seconds = Array.from({ length: Math.ceil(spec.seconds) - 1 }, (_, index) => ({
-    atMs: startMs + (index + 1) * 1000,
+    atMs: (index + 1) * 1000,
     run: () => progress?.onSecond(index + 1),
   }));
-  const soon = { atMs: startMs - SOON_MS, run: () => progress?.onSoon() };
-  const marks = [soon, { atMs: startMs, run: onStart }, ...seconds, { atMs: endMs, run: onEnd }];
-  await runSteps([...marks, ...live.flatMap(requestsOf)], entry);
+  const soon = { atMs: -SOON_MS, run: () => progress?.onSoon() };
+  const marks = [soon, { atMs: 0, run: onStart }, ...seconds, { atMs: windowMs, run: onEnd }];
+  const steps = [...marks, ...live.flatMap((stream) => requestsOf(stream, clock))];
+  steps.sort((a, b) => a.atMs - b.atMs);
+  const pacer = await startPacer(
+    Float64Array.from(steps, (step) => step.atMs),
+    entry,
+  );
+
+  // All that costs much is over: from here on only requests follow.
+  await sleep(spec.settleSeconds * 1000);
+  progress?.onOpen();
+  if (spec.realtimePriority !== undefined) setPolicy('--fifo', spec.realtimePriority);
+  clock.startMs = nowMs() + Math.max(spec.warmUpSeconds * 1000, SOON_MS) + LEAD_MS;
+  let done = 0;
+  await pacer.run(clock.startMs, (count) => {
+    for (; done < count; done += 1) steps[done]?.run();
+  });
+  if (spec.realtimePriority !== undefined) setPolicy('--other', 0);
   await drain(live, spec.graceSeconds);
   const streams = live.map(({ recorder, pools: own }) =>
     recorder.finish(
-      nowMs(),
+      sinceStart(clock),
       own.reduce((sum, pool) => sum + pool.openedLate, 0),
     ),
   );

@@ -27,3 +27,10 @@ export const summarise = (latenciesMs: ArrayLike<number>): LatencySummary => {
     maxMs: quantile(sorted, 1),
   };
 };
+
+/** Mean of the slowest `share` of the latencies: the tail as one number that does not hang on one request. */
+export const tailMeanMs = (latenciesMs: ArrayLike<number>, share: number): number => {
+  const sorted = Float64Array.from(latenciesMs).sort();
+  const tail = sorted.slice(sorted.length - Math.max(1, Math.round(share * sorted.length)));
+  return tail.reduce((sum, ms) => sum + ms, 0) / tail.length;
+};

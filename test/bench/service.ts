@@ -13,7 +13,14 @@ import { env, pid } from 'node:process';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { uniformFrom } from './arrivals.ts';
 import { burn } from './burn.ts';
-import { pollShedLevel, type ShedPoller } from './shed-poller.ts';
+import {
+  isShedThread,
+  type LevelCells,
+  levelIn,
+  newLevelCells,
+  runShedThread,
+  startShedThread,
+} from './shed-thread.ts';
 
 /** What GET /stats answers. */
 export interface ServiceStats {
@@ -28,7 +35,7 @@ interface WorkerState {
   turns: number;
   served: number;
   shed: number;
-  poller: ShedPoller | undefined;
+  level: LevelCells;
   dice: () => number;
 }
 
@@ -36,8 +43,8 @@ const BODY = Buffer.from('ok\n');
 const SERVED_HEADERS = { 'content-type': 'text/plain', 'content-length': String(BODY.length) };
 
 const turnAway = (state: WorkerState, response: ServerResponse): boolean => {
-  const level = state.poller?.current();
-  if (level === undefined || level.shed === 0 || state.dice() >= level.shed) return false;
+  const level = levelIn(state.level);
+  if (level.shed === 0 || state.dice() >= level.shed) return false;
   state.shed += 1;
   response.writeHead(429, { 'retry-after': String(level.retryAfterSeconds), 'content-length': '0' });
   response.end();
@@ -57,7 +64,7 @@ const serve = (state: WorkerState, request: IncomingMessage, response: ServerRes
 const control = (state: WorkerState, request: IncomingMessage, response: ServerResponse): boolean => {
   if (request.url === '/stats') {
     const { turns, served, shed } = state;
-    const stats: ServiceStats = { pid, turns, served, shed, level: state.poller?.current().shed ?? 0 };
+    const stats: ServiceStats = { pid, turns, served, shed, level: levelIn(state.level).shed };
     const body = JSON.stringify(stats);
     response.writeHead(200, { 'content-length': String(body.length) });
     response.end(body);
@@ -74,12 +81,12 @@ const control = (state: WorkerState, request: IncomingMessage, response: ServerR
 };
 
 /** Starts one worker's listener on `port`. */
-export const listenService = (port: number, turns: number, endpoint: string | undefined): Server => {
+export const listenService = (port: number, turns: number, level: LevelCells): Server => {
   const state: WorkerState = {
     turns,
     served: 0,
     shed: 0,
-    poller: endpoint === undefined ? undefined : pollShedLevel(endpoint),
+    level,
     dice: uniformFrom(port),
   };
   const server = createServer((request, response) => {
@@ -89,30 +96,38 @@ export const listenService = (port: number, turns: number, endpoint: string | un
   server.keepAliveTimeout = 0;
   server.headersTimeout = 0;
   server.requestTimeout = 0;
-  server.on('close', () => state.poller?.stop());
   server.listen({ port, backlog: 4096 });
   return server;
 };
 
+/** workerData of a further worker. */
+interface WorkerThreadData {
+  index: number;
+  cells: LevelCells;
+}
+
+const listenAs = ({ index, cells }: WorkerThreadData): Server =>
+  listenService(Number(env.PORT ?? 8080) + index, Number(env.BURN_TURNS ?? 0), cells);
+
 const main = (): void => {
-  const worker = isMainThread ? 0 : Number(workerData);
-  const server = listenService(
-    Number(env.PORT ?? 8080) + worker,
-    Number(env.BURN_TURNS ?? 0),
-    env.SCX_SLO_ENDPOINT,
-  );
-  if (!isMainThread) return;
-  for (let other = 1; other < Number(env.WORKERS ?? 1); other += 1) {
-    new Worker(new URL(import.meta.url), { workerData: other });
+  const entry = new URL(import.meta.url);
+  const cells = newLevelCells();
+  const server = listenAs({ index: 0, cells });
+  if (env.SCX_SLO_ENDPOINT !== undefined) startShedThread(entry, env.SCX_SLO_ENDPOINT, cells);
+  for (let index = 1; index < Number(env.WORKERS ?? 1); index += 1) {
+    const data: WorkerThreadData = { index, cells };
+    new Worker(entry, { workerData: data });
   }
   const stop = (): void => {
     server.close();
     server.closeAllConnections();
-    // Other workers hold no state that is worth waiting for.
+    // Other threads hold no state that is worth waiting for.
     setTimeout(() => process.exit(0), 100).unref();
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
 };
 
-if (import.meta.main) main();
+if (isShedThread(workerData)) runShedThread(workerData);
+else if (!isMainThread) listenAs(workerData as WorkerThreadData);
+else if (import.meta.main) main();

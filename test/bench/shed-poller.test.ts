@@ -46,7 +46,7 @@ test('follows changes by ETag, and opens when the endpoint goes', async () => {
   const server = createServer(answer).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const poller = pollShedLevel(`http://127.0.0.1:${port}`, 10, 20);
+  const poller = pollShedLevel(`http://127.0.0.1:${port}`, { pauseMs: 10, waitMs: 20, holdMs: 500 });
   await expect.poll(() => asked.length, { timeout: 10_000 }).toBeGreaterThan(3);
   expect(asked.slice(0, 3)).toEqual([undefined, '"1"', '"1"']);
   expect(poller.current().shed).toBe(0.5);

@@ -55,29 +55,43 @@ const ask = (url: string, etag: string | undefined, agent: Agent, timeoutMs: num
     request.on('error', reject);
   });
 
-/** A level is worth nothing once it is a second old: pause, wait and time-out together stay near that. */
-export const pollShedLevel = (endpoint: string, pauseMs = 200, waitMs = 500): ShedPoller => {
+export interface PollOptions {
+  onLevel?: (level: ShedLevel) => void;
+  /** Between an answer and the next question. */
+  pauseMs?: number;
+  /** How long the endpoint may wait for a change. */
+  waitMs?: number;
+  /** A level that cannot be renewed counts for this long: a pod that waits for a CPU is late with its questions. */
+  holdMs?: number;
+}
+
+/** Polls until stopped. */
+export const pollShedLevel = (endpoint: string, options: PollOptions = {}): ShedPoller => {
+  const { pauseMs = 200, waitMs = 500, holdMs = 2000 } = options;
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   let level = OPEN;
   let etag: string | undefined;
+  let renewedMs = 0;
   let stopped = false;
   let pause: NodeJS.Timeout | undefined;
-  const next = (): void => {
-    if (!stopped) pause = setTimeout(() => void once(), pauseMs);
+  const set = (next: ShedLevel): void => {
+    level = next;
+    options.onLevel?.(level);
   };
   const once = async (): Promise<void> => {
     try {
-      const answer = await ask(`${endpoint}/v1/level?wait=${waitMs}`, etag, agent, waitMs + 300);
-      if (answer.status !== 304) level = answer.status === 200 ? parseLevel(answer.body) : OPEN;
+      const answer = await ask(`${endpoint}/v1/level?wait=${waitMs}`, etag, agent, waitMs + holdMs);
+      if (answer.status !== 304) set(answer.status === 200 ? parseLevel(answer.body) : OPEN);
       etag = answer.etag;
+      renewedMs = performance.now();
     } catch {
       // The agent restarts or is not there: serve everything.
-      level = OPEN;
+      if (performance.now() - renewedMs > holdMs) set(OPEN);
       etag = undefined;
     }
-    next();
+    if (!stopped) pause = setTimeout(() => void once(), pauseMs);
   };
-  next();
+  pause = setTimeout(() => void once(), pauseMs);
   return {
     current: () => level,
     stop: () => {

@@ -50,11 +50,10 @@ export const SUSTAINED = { backlogShare: 0.02, oldestMs: 1000 };
 export const isSustained = (offered: number, backlog: number, oldestMs: number): boolean =>
   backlog <= Math.max(4, offered * SUSTAINED.backlogShare) && oldestMs <= SUSTAINED.oldestMs;
 
-/** Collects one stream. Times are by one clock; the window is [startMs, endMs). */
+/** Collects one stream. Times are in ms from the start of the window, which is [0, windowMs). */
 export class StreamRecorder {
   readonly #spec: StreamSpec;
-  readonly #startMs: number;
-  readonly #endMs: number;
+  readonly #windowMs: number;
   readonly #latenciesMs: number[] = [];
   readonly #startsMs: number[] = [];
   readonly #outstanding = new Set<Arrival>();
@@ -67,30 +66,29 @@ export class StreamRecorder {
   #maxLateMs = 0;
   #atEnd: { backlog: number; oldestMs: number } | undefined;
 
-  constructor(spec: StreamSpec, startMs: number, endMs: number) {
+  constructor(spec: StreamSpec, windowMs: number) {
     this.#spec = spec;
-    this.#startMs = startMs;
-    this.#endMs = endMs;
+    this.#windowMs = windowMs;
   }
 
   /** A request was sent at `nowMs`; arrivals before the window are warm-up and do not count. */
   sent(arrival: Arrival, nowMs: number): void {
-    if (arrival.atMs < this.#startMs || arrival.atMs >= this.#endMs) return;
+    if (arrival.atMs < 0 || arrival.atMs >= this.#windowMs) return;
     this.#offered += 1;
     this.#maxLateMs = Math.max(this.#maxLateMs, nowMs - arrival.atMs);
     this.#outstanding.add(arrival);
   }
 
   answered(arrival: Arrival, status: number | undefined, nowMs: number): void {
-    if (status === 200 && nowMs >= this.#startMs && nowMs < this.#endMs) this.#servedInWindow += 1;
+    if (status === 200 && nowMs >= 0 && nowMs < this.#windowMs) this.#servedInWindow += 1;
     if (!this.#outstanding.delete(arrival)) return;
     if (status === 200) {
       this.#served += 1;
       this.#latenciesMs.push(nowMs - arrival.atMs);
-      this.#startsMs.push(arrival.atMs - this.#startMs);
+      this.#startsMs.push(arrival.atMs);
     } else if (status === 429) {
       this.#shed += 1;
-      this.#firstShedMs ??= nowMs - this.#startMs;
+      this.#firstShedMs ??= nowMs;
     } else {
       this.#failed += 1;
     }
@@ -99,7 +97,7 @@ export class StreamRecorder {
   /** Call at the end of the window: takes the backlog. Answers may still come in. */
   windowEnded(): void {
     let oldestMs = 0;
-    for (const { atMs } of this.#outstanding) oldestMs = Math.max(oldestMs, this.#endMs - atMs);
+    for (const { atMs } of this.#outstanding) oldestMs = Math.max(oldestMs, this.#windowMs - atMs);
     this.#atEnd = { backlog: this.#outstanding.size, oldestMs };
   }
 
@@ -123,7 +121,7 @@ export class StreamRecorder {
       backlog,
       ...(this.#firstShedMs === undefined ? {} : { firstShedMs: this.#firstShedMs }),
       latenciesMs: [...this.#latenciesMs, ...ages],
-      startsMs: [...this.#startsMs, ...unanswered.map(({ atMs }) => atMs - this.#startMs)],
+      startsMs: [...this.#startsMs, ...unanswered.map(({ atMs }) => atMs)],
       lowerBounds: ages.length,
       maxLateMs: this.#maxLateMs,
       openedLate,

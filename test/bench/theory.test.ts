@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { poissonArrivals } from './arrivals.ts';
-import { quantile, summarise } from './percentiles.ts';
+import { quantile, summarise, tailMeanMs } from './percentiles.ts';
 import { checkAgainstTheory, numberInSystemLaw, replayMs, responseQuantileMs, waitLaw } from './theory.ts';
 
 /** Mean of a non-negative variable as the area above its law. */
@@ -101,6 +101,11 @@ describe('percentiles', () => {
     expect(quantile(thousand, 1)).toBe(1000);
     expect(quantile([7], 0.001)).toBe(7);
     expect(quantile([], 0.5)).toBeNaN();
+  });
+
+  test('the tail mean is that of the slowest ones', () => {
+    expect(tailMeanMs([5, 1, 3, 2, 4, 6, 7, 8, 10, 9], 0.2)).toBe(9.5);
+    expect(tailMeanMs([7], 0.05)).toBe(7);
   });
 
   test('do not depend on the order and lie between the extremes', () => {

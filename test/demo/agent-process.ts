@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cgroupDir, makeCgroup, systemCgroup } from './node-cgroups.ts';
+import { AGENT_CGROUP, cgroupDir, makeCgroup } from './node-cgroups.ts';
 import { HOST_IP } from './pod-network.ts';
 
 /** What the demo reads of a pod in GET /v1/pods. */
@@ -70,13 +70,12 @@ export const startAgent = async (
   mode: 'observe' | 'enforce',
   options: AgentOptions,
 ): Promise<RunningAgent> => {
-  const cgroup = systemCgroup('scx-slo-agent.service');
-  makeCgroup(cgroup);
+  makeCgroup(AGENT_CGROUP);
   const flags = ['--mode', mode, '--pods-dir', options.podsDir, '--local-address', LOCAL];
   const addresses = ['--signal-address', `${HOST_IP}:7080`, '--metrics-address', '127.0.0.1:9090'];
-  const join_ = 'echo 0 > "$0/cgroup.procs" && exec "$@"';
+  const intoCgroup = 'echo 0 > "$0/cgroup.procs" && exec "$@"';
   const command = [process.execPath, options.program, ...flags, ...addresses];
-  const child = spawn('sh', ['-c', join_, cgroupDir(cgroup), ...command], {
+  const child = spawn('sh', ['-c', intoCgroup, cgroupDir(AGENT_CGROUP), ...command], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const logFile = join(options.logDir, `agent-${mode}.log`);
@@ -99,8 +98,8 @@ export const startAgent = async (
     };
   }
   child.kill('SIGKILL');
-  const log_ = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-12).join('\n');
+  const logTail = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-12).join('\n');
   throw new Error(
-    `the agent is not in mode ${mode} (says ${last?.mode ?? 'nothing'}: ${JSON.stringify(last?.modeReason ?? null)}; sched_ext ${JSON.stringify(schedExt())}). Its log:\n${log_}`,
+    `the agent is not in mode ${mode} (says ${last?.mode ?? 'nothing'}: ${JSON.stringify(last?.modeReason ?? null)}; sched_ext ${JSON.stringify(schedExt())}). Its log:\n${logTail}`,
   );
 };

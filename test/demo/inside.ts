@@ -3,32 +3,31 @@
  * demo's virtual machine or (HOST=1) on this machine. Leaves OUT-DIR/measured.json and logs.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
 import { argv, execPath } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { calibrate } from '../bench/calibrate.ts';
 import { STEADY_ENGINE } from '../bench/engine-flags.ts';
-import { usageSeconds } from './accounting.ts';
+import { admitAll } from './admission.ts';
 import { startAgent } from './agent-process.ts';
-import { cgroupDir, closeNodeCgroups, openNodeCgroups } from './node-cgroups.ts';
+import { closeNodeCgroups, openNodeCgroups } from './node-cgroups.ts';
 import { type PhaseContext, type PhasePlan, runPhase, setFrozen } from './node-phase.ts';
-import { type Pod, podsOf } from './pod.ts';
+import type { Pod } from './pod.ts';
 import { openNodeNetwork } from './pod-network.ts';
 import { type RunningPod, type SandboxOptions, startPod } from './pod-sandbox.ts';
 import { stopHugePages } from './quiet-kernel.ts';
 import type { DemoPod, Measured, MeasuredPhase, ServiceLoad } from './result.ts';
 import {
-  AGAIN_SECONDS,
   BATCH,
   BATCH_THREADS_PER_CPU,
   CHECKOUT,
   PHASE_SECONDS,
   RECOMMENDATIONS,
   SETTLE_SECONDS,
+  WARM_UP_SECONDS,
 } from './scenario.ts';
-import { startWebhook } from './webhook-call.ts';
+import { quiet, readyService } from './service-start.ts';
 
 const [, , project = '', out = ''] = argv;
 const dist = join(project, 'build/dist');
@@ -51,67 +50,10 @@ const readAhead = (): void => {
   execFileSync('sh', ['-c', 'cat -- "$@" 2>/dev/null >/dev/null || true', 'sh', ...files]);
 };
 
-const admitAll = async (): Promise<Map<string, Pod>> => {
-  const webhook = await startWebhook(join(dist, 'webhook.mjs'), logDir);
-  say('webhook: serving over TLS 1.3, its certificate signed by a CA of this run');
-  const dir = join(project, 'manifests/demo');
-  const pods = readdirSync(dir).flatMap((file) => podsOf(readFileSync(join(dir, file), 'utf8')));
-  const admitted = new Map<string, Pod>();
-  for (const pod of pods) {
-    const { pod: result, operations, warnings, milliseconds } = await webhook.admit(pod);
-    const record = Object.entries(result.metadata.annotations ?? {}).filter(([key]) =>
-      key.startsWith('effective.'),
-    );
-    const told = record
-      .map(([key, value]) => `${key.slice('effective.scx-slo.io/'.length)}=${value}`)
-      .join(' ');
-    const { namespace, name } = pod.metadata;
-    say(
-      `admitted ${namespace}/${name} in ${milliseconds.toFixed(0)} ms: ${operations > 0 ? `${operations} patch operations, ${told}` : 'nothing to do'}`,
-    );
-    for (const warning of warnings) say(`  warning: ${warning}`);
-    admitted.set(name, result);
-  }
-  await webhook.stop();
-  return admitted;
-};
-
-const answers = async (pod: RunningPod): Promise<void> => {
-  for (let tries = 0; tries < 300; tries += 1) {
-    const up = await fetch(`http://${pod.podIp}:8080/stats`).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (up) return;
-    await sleep(50);
-  }
-  throw new Error(`${pod.pod.metadata.name} does not answer on ${pod.podIp}:8080`);
-};
-
-const calibrated = async (pod: RunningPod, nominalMs: number): Promise<void> => {
-  const cpuSeconds = (): number =>
-    usageSeconds(readFileSync(`${cgroupDir(pod.cgroup)}/cpu.stat`, 'utf8')) ?? 0;
-  for (let worker = 0; worker < cpus; worker += 1) {
-    const { httpMs, cpuMs } = await calibrate(
-      { host: pod.podIp, port: 8080 + worker },
-      nominalMs,
-      cpuSeconds,
-    );
-    say(
-      `${pod.pod.metadata.name}: a request costs ${cpuMs.toFixed(2)} ms of CPU, ${httpMs.toFixed(2)} ms of it HTTP (wanted: ${nominalMs} ms)`,
-    );
-  }
-};
-
 /** Lets a service finish what the last phase left in its queue; batch pauses meanwhile. */
 const drained = async (service: RunningPod, batch: readonly RunningPod[]): Promise<void> => {
   setFrozen(batch, true);
-  const used = (): number => usageSeconds(readFileSync(`${cgroupDir(service.cgroup)}/cpu.stat`, 'utf8')) ?? 0;
-  for (let last = used(), now = last + 1; now - last > 0.01; ) {
-    last = used();
-    await sleep(200);
-    now = used();
-  }
+  await quiet(service);
   setFrozen(batch, false);
 };
 
@@ -152,20 +94,22 @@ const callsOf = (service: typeof CHECKOUT | typeof RECOMMENDATIONS): ServiceLoad
 });
 
 const measure = async (): Promise<MeasuredPhase[]> => {
-  const admitted = await admitAll();
+  const admitted = await admitAll({ project, dist, logDir, say });
   const services = new Map<string, RunningPod>();
   for (const { name } of [CHECKOUT, RECOMMENDATIONS]) services.set(name, await start(admitted, name));
   for (const { name, nominalMs } of [CHECKOUT, RECOMMENDATIONS]) {
     const pod = services.get(name);
     if (pod === undefined) continue;
-    await answers(pod);
-    await calibrated(pod, nominalMs);
+    await readyService(pod, nominalMs, cpus, say);
   }
   const context: PhaseContext = { cpus, program: join(programs, 'load.mjs'), workDir: logDir, say };
   const agentOptions = { program: join(dist, 'agent.mjs'), podsDir, logDir, waitFor: [...services.keys()] };
   const phases: MeasuredPhase[] = [];
-  const phase = async (plan: Omit<PhasePlan, 'services'>): Promise<void> => {
-    const result = await runPhase({ ...plan, services }, context);
+  const phase = async (
+    plan: Omit<PhasePlan, 'services' | 'seconds' | 'warmUpSeconds'>,
+    warmUpSeconds = WARM_UP_SECONDS,
+  ): Promise<void> => {
+    const result = await runPhase({ ...plan, services, seconds: PHASE_SECONDS, warmUpSeconds }, context);
     phases.push(result);
   };
   const checkout = services.get(CHECKOUT.name);
@@ -175,24 +119,24 @@ const measure = async (): Promise<MeasuredPhase[]> => {
   const observer = await startAgent('observe', agentOptions);
   say('agent: observing, the kernel schedules');
   await sleep(SETTLE_SECONDS * 1000);
-  await phase({ name: 'alone', seconds: PHASE_SECONDS, calls, batch: [], agent: observer });
-  await phase({ name: 'alone again', seconds: AGAIN_SECONDS, calls, batch: [], agent: observer });
+  await phase({ name: 'alone', calls, batch: [], agent: observer });
+  await phase({ name: 'alone again', calls, batch: [], agent: observer });
   const batch: RunningPod[] = [];
   for (const name of BATCH) batch.push(await start(admitted, name));
   say(
     `batch: ${BATCH.length} pods, ${BATCH_THREADS_PER_CPU * cpus} busy threads each, same cpu.weight as checkout`,
   );
-  await phase({ name: 'default', seconds: PHASE_SECONDS, calls, batch, agent: observer });
+  await phase({ name: 'default', calls, batch, agent: observer });
   await observer.stop();
   await drained(checkout, batch);
 
   say('agent: starting to enforce while batch keeps the node busy');
   const enforcer = await startAgent('enforce', agentOptions);
   say('agent: enforcing, the scheduler is attached');
-  await phase({ name: 'scx-slo', seconds: PHASE_SECONDS, calls, batch, agent: enforcer });
+  await phase({ name: 'scx-slo', calls, batch, agent: enforcer });
   await drained(checkout, batch);
   const both = [...calls, callsOf(RECOMMENDATIONS)];
-  await phase({ name: 'overload', seconds: PHASE_SECONDS, calls: both, batch, agent: enforcer });
+  await phase({ name: 'overload', calls: both, batch, agent: enforcer }, 0);
   await enforcer.stop();
   return phases;
 };

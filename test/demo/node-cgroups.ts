@@ -1,5 +1,13 @@
 /** The node's cgroups as systemd and kubelet lay them out; created here, because the VM has neither. */
-import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { weightOf } from './pod.ts';
@@ -44,6 +52,8 @@ export const removeCgroups = async (paths: readonly string[]): Promise<void> => 
 /** The cgroup for everything that is not a pod: this process, the webhook, the agent, the load generator. */
 export const systemCgroup = (name: string): string => `${SYSTEM}/${name}`;
 
+export const AGENT_CGROUP = systemCgroup('scx-slo-agent.service');
+
 /**
  * Makes kubepods.slice for `cpus` CPUs and moves the processes that are still in the root into system.slice.
  * Throws where the node has a kubepods.slice: a real kubelet is there, and its pods are not for demos.
@@ -63,5 +73,12 @@ export const openNodeCgroups = (cpus: number): void => {
   }
 };
 
+/** Ends the agent too, should it still run, and with it its scheduler. */
 export const closeNodeCgroups = (): Promise<void> =>
-  removeCgroups([`${PODS}/kubepods-burstable.slice`, PODS]);
+  removeCgroups([AGENT_CGROUP, `${PODS}/kubepods-burstable.slice`, PODS]);
+
+/** Every cgroup at the top that is not the pods': what the rest of the node lives in. */
+export const otherCgroups = (): string[] =>
+  readdirSync(CGROUP_ROOT, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && `/${entry.name}` !== PODS)
+    .map((entry) => `/${entry.name}`);

@@ -6,14 +6,16 @@ import type { StreamSpec } from '../bench/stream.ts';
 import { accountFiles, type CpuAccounts, cpuUseOf } from './accounting.ts';
 import { type AgentState, type RunningAgent, schedExt } from './agent-process.ts';
 import { runLoadProcess } from './load-run.ts';
-import { cgroupDir } from './node-cgroups.ts';
+import { cgroupDir, otherCgroups } from './node-cgroups.ts';
 import type { RunningPod } from './pod-sandbox.ts';
 import type { MeasuredPhase, ServiceLoad } from './result.ts';
-import { BUSY_CONNECTIONS, QUIET_CONNECTIONS, SEED, WARM_UP_SECONDS } from './scenario.ts';
+import { BUSY_CONNECTIONS, QUIET_CONNECTIONS, SEED, SETTLE_SECONDS } from './scenario.ts';
 
 export interface PhasePlan {
   name: MeasuredPhase['name'];
   seconds: number;
+  /** Of the same load before the window; 0: the window shows how the load begins. */
+  warmUpSeconds: number;
   /** The load; the CPU of every service is accounted for, called or not. */
   calls: readonly ServiceLoad[];
   services: ReadonlyMap<string, RunningPod>;
@@ -71,10 +73,11 @@ export const runPhase = async (plan: PhasePlan, context: PhaseContext): Promise<
   const accounts: CpuAccounts = {
     services: Object.fromEntries([...plan.services].map(([name, pod]) => [name, statOf(pod)])),
     batch: plan.batch.map(statOf),
-    other: [`${cgroupDir('/system.slice')}/cpu.stat`],
+    other: otherCgroups().map((path) => `${cgroupDir(path)}/cpu.stat`),
   };
   const spec = {
-    warmUpSeconds: WARM_UP_SECONDS,
+    settleSeconds: SETTLE_SECONDS,
+    warmUpSeconds: plan.warmUpSeconds,
     seconds: plan.seconds,
     graceSeconds: 0.3,
     streams: streamsOf(plan, cpus),
@@ -82,7 +85,7 @@ export const runPhase = async (plan: PhasePlan, context: PhaseContext): Promise<
     snapshotFiles: accountFiles(accounts),
   };
   const scheduler = runs();
-  say(`${plan.name}: ${scheduler}, warming up`);
+  say(`${plan.name}: ${scheduler}, opening connections`);
   // The generator starts and opens its connections in peace; batch runs again before the first request.
   setFrozen(plan.batch, true);
   let atStart: Promise<AgentState> | undefined;

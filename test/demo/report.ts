@@ -1,8 +1,9 @@
 /** What a person sees of a result: table, checks, verdict, picture, and the README's table. Pure. */
 import { percentilePicture } from '../bench/percentile-picture.ts';
 import { latencyText } from '../bench/picture-axes.ts';
-import { batchShare, PRIMARY } from './judge.ts';
+import { PRIMARY } from './phase-result.ts';
 import type { Check, DemoResult, Measured, PhaseResult } from './result.ts';
+import { batchShare } from './targets.ts';
 
 const COLUMNS = [
   'phase',

@@ -14,12 +14,9 @@ export const BATCH_THREADS_PER_CPU = 4;
 
 export const WARM_UP_SECONDS = 2;
 export const PHASE_SECONDS = 12;
-/** The second run alone, with the same requests: cheap, because idle time passes quickly on the virtual clock. */
-export const AGAIN_SECONDS = PHASE_SECONDS;
-
 /** Opened before a phase, per worker: as many as can be outstanding when a service gets a quarter of the node. */
 export const QUIET_CONNECTIONS = 64;
 export const BUSY_CONNECTIONS = 600;
 
-/** After the agent's start: what it compiles and reads once is over then. */
-export const SETTLE_SECONDS = 5;
+/** Idle time after the agent's start, and after the load generator's before its first request; cheap on the virtual clock. */
+export const SETTLE_SECONDS = 4;

@@ -126,6 +126,8 @@ export const startWebhook = async (program: string, dir: string): Promise<Webhoo
   const log = createWriteStream(join(dir, 'webhook.log'));
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });
+  // Whatever happens to the demo, the webhook ends with it.
+  process.once('exit', () => child.kill('SIGKILL'));
   await ready(child);
   return {
     admit: admitWith(ca.cert),
