@@ -35,18 +35,28 @@ describe('stepReservation', () => {
     expect(steps(1, [demand(1n, 0)], { cpus: 1, othersCpus: 0 }).granted.get(1n)).toBe(MAX_SHARE);
   });
 
-  it('grants measured demand with headroom', () => {
-    expect(steps(60, [demand(1n, 0.4)]).granted.get(1n)).toBeCloseTo(0.55);
+  it('claims measured demand with headroom', () => {
+    expect(steps(60, [demand(1n, 0.4)]).claims.get(1n)).toBeCloseTo(0.55);
   });
 
-  it('grows within a few steps while the pod could not run, and shrinks slowly', () => {
+  it('grants up to a CPU beyond the claim while nobody else claims it, the important first', () => {
+    const pods = [demand(1n, 0.1, { importance: 20 }), demand(2n, 0.1, { importance: 90 })];
+    const idle = steps(60, pods);
+    expect(idle.granted.get(2n)).toBeCloseTo(1);
+    expect(idle.granted.get(1n)).toBeCloseTo(2 * MAX_SHARE - 1);
+    const busy = steps(60, [demand(1n, 1.2, { importance: 20 }), demand(2n, 0.1, { importance: 90 })]);
+    expect(busy.granted.get(2n)).toBeCloseTo(0.175);
+    expect(busy.granted.get(1n)).toBeCloseTo(2 * MAX_SHARE - 0.175);
+  });
+
+  it('claims more within a few steps while the pod could not run, and less slowly', () => {
     const quiet = steps(60, [demand(1n, 0)]);
-    expect(quiet.granted.get(1n)).toBeCloseTo(0.05);
+    expect(quiet.claims.get(1n)).toBeCloseTo(0.05);
     const starved = steps(4, [demand(1n, 0.1, { overMisses: 3 })], IDLE, quiet);
-    expect(starved.granted.get(1n)).toBeGreaterThan(0.3);
+    expect(starved.claims.get(1n)).toBeGreaterThan(0.3);
     const busy = steps(1, [demand(1n, 1)]);
-    expect(steps(2, [demand(1n, 0)], IDLE, busy).granted.get(1n)).toBeGreaterThan(0.7);
-    expect(steps(60, [demand(1n, 0)], IDLE, busy).granted.get(1n)).toBeCloseTo(0.05);
+    expect(steps(2, [demand(1n, 0)], IDLE, busy).claims.get(1n)).toBeGreaterThan(0.7);
+    expect(steps(60, [demand(1n, 0)], IDLE, busy).claims.get(1n)).toBeCloseTo(0.05);
   });
 
   it('serves requests first, then the most important', () => {

@@ -41,7 +41,7 @@ export const MAX_SHARE = 0.78;
 const HEADROOM = 1.25;
 /** Enough for a first request of a service that did nothing yet. */
 const MIN_CLAIM_CPUS = 0.05;
-/** Of a pod that was never measured: it must not miss while its demand is being learnt. */
+/** Of a pod that was never measured, or was idle: it must not miss while its demand is being learnt. */
 const FIRST_CLAIM_CPUS = 1;
 /** What was measured says little while the pod could not run: assume that it wants twice as much. */
 const STARVED_GROWTH = 2;
@@ -121,15 +121,17 @@ export const stepReservation = (
   const claimed = sum(claims.values());
   const ratio = claimed > 0 ? Math.min(1, sum(granted.values()) / claimed) : 1;
 
-  // A head start for pods that do less than they asked for, as long as nobody else claims it.
-  const unused = samples.map((sample) => ({
-    cgroupId: sample.cgroupId,
-    wantCpus: Math.max(
-      0,
-      Math.min(sample.requestCpus, sample.quotaCpus ?? node.cpus) - claimOfSample(sample),
-    ),
-  }));
-  hand(granted, unused, left);
+  // A head start while nobody else claims it: after an idle second the first requests would outrun the claim.
+  for (const importance of [...beyond.keys()].sort((a, b) => b - a)) {
+    const shares = (beyond.get(importance) ?? []).map((sample) => {
+      const most = Math.min(Math.max(sample.requestCpus, FIRST_CLAIM_CPUS), sample.quotaCpus ?? node.cpus);
+      return {
+        cgroupId: sample.cgroupId,
+        wantCpus: Math.max(0, most - (granted.get(sample.cgroupId) ?? 0)),
+      };
+    });
+    left = hand(granted, shares, left);
+  }
   return { claims, granted, ratio };
 };
 
