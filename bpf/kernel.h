@@ -35,7 +35,6 @@ struct bpf_iter_num {
 #define READ_ONCE(x)		(*(volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, v)	((*(volatile typeof(x) *)&(x)) = (v))
 
-#define PF_EXITING	0x00000004
 #define PF_KTHREAD	0x00200000
 #define TASK_RUNNING	0
 

@@ -53,40 +53,26 @@ int BPF_PROG(observe_wakeup_new, struct task_struct *p)
 static __always_inline void leaves(struct task_struct *p, bool preempted, u64 now)
 {
 	struct observed_task *task = observed(p);
-	struct slo_policy *policy;
-	struct slo_stats *st;
-	u32 slot;
+	struct account at;
 
-	if (!task)
+	if (!task || !account_of(p, &task->cache, llc_of(bpf_get_smp_processor_id()), &at))
 		return;
-	slot = slot_of_task(p, &task->cache);
-	policy = policy_of(slot);
-	st = stats_of(slot, llc_of(bpf_get_smp_processor_id()));
-	if (!policy || !st)
-		return;
-	burst_charge(p, &task->burst, policy, st);
+	burst_charge(p, &task->burst, at.policy, at.st);
 	if (preempted || p->__state == TASK_RUNNING)
 		burst_wait_begins(&task->burst, now);
 	else
-		burst_ends(&task->burst, st);
+		burst_ends(&task->burst, at.st);
 }
 
 static __always_inline void arrives(struct task_struct *p, u64 now)
 {
 	struct observed_task *task = observed(p);
-	struct slo_policy *policy;
-	struct slo_stats *st;
-	u32 slot;
+	struct account at;
 
-	if (!task)
-		return;
-	slot = slot_of_task(p, &task->cache);
-	policy = policy_of(slot);
-	st = stats_of(slot, llc_of(bpf_get_smp_processor_id()));
-	if (!policy || !st)
+	if (!task || !account_of(p, &task->cache, llc_of(bpf_get_smp_processor_id()), &at))
 		return;
 	if (task->burst.wait_since_ns)
-		burst_wait_ends(p, &task->burst, slot, policy, st, now);
+		burst_wait_ends(p, &task->burst, at.slot, at.policy, at.st, now);
 	task->burst.ran_mark_ns = p->se.sum_exec_runtime;
 }
 

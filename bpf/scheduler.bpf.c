@@ -147,19 +147,12 @@ static __always_inline void refresh_incumbent(struct task_struct *prev, struct c
 					      struct incumbent *inc, u64 now)
 {
 	struct task_ctx *task = ctx_of(prev);
-	struct slo_policy *policy;
-	struct slo_stats *st;
-	u32 slot;
+	struct account at;
 
-	if (!task)
+	if (!task || !account_of(prev, &task->cache, llc, &at))
 		return;
-	slot = slot_of_task(prev, &task->cache);
-	policy = policy_of(slot);
-	st = stats_of(slot, llc);
-	if (!policy || !st)
-		return;
-	charge(prev, task, slot, policy, st, cpuc);
-	choose_tier(prev, task, slot, policy, llc, false, now);
+	charge(prev, task, &at, cpuc);
+	choose_tier(prev, task, at.slot, at.policy, llc, false, now);
 	inc->tier = task->tier;
 	inc->key = task->tier == TIER_DEADLINE ? task->deadline_ns : task->vtime_ns;
 }
@@ -219,22 +212,16 @@ void BPF_PROG(slo_tick, struct task_struct *p)
 	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
 	struct task_ctx *task = ctx_of(p);
 	u64 now = bpf_ktime_get_ns();
-	struct slo_policy *policy;
-	struct slo_stats *st;
 	struct reservation r;
-	u32 slot, llc = llc_of(cpu);
+	struct account at;
+	u32 llc = llc_of(cpu);
 
-	if (!cpuc || !task)
+	if (!cpuc || !task || !account_of(p, &task->cache, llc, &at))
 		return;
-	slot = slot_of_task(p, &task->cache);
-	policy = policy_of(slot);
-	st = stats_of(slot, llc);
-	if (!policy || !st)
-		return;
-	charge(p, task, slot, policy, st, cpuc);
+	charge(p, task, &at, cpuc);
 
 	if (task->tier == TIER_DEADLINE) {
-		reservation_of(policy, slot, &r);
+		reservation_of(at.policy, at.slot, &r);
 		if ((!is_exempt_from_credit(p) && credit_of(&r, now) <= 0) ||
 		    floor_is_due(cpuc, fair_backlog(llc, cpu), now))
 			task_set_slice(p, 0);
@@ -259,24 +246,17 @@ void BPF_PROG(slo_running, struct task_struct *p)
 	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
 	struct task_ctx *task = ctx_of(p);
 	u64 now = bpf_ktime_get_ns();
-	struct slo_policy *policy;
-	struct slo_stats *st;
-	u32 slot, llc = llc_of(cpu);
+	struct account at;
+	u32 llc = llc_of(cpu);
 
-	if (!cpuc || !task)
-		return;
-	slot = slot_of_task(p, &task->cache);
-	policy = policy_of(slot);
-	st = stats_of(slot, llc);
-	if (!policy || !st)
+	if (!cpuc || !task || !account_of(p, &task->cache, llc, &at))
 		return;
 	if (task->burst.wait_since_ns)
-		burst_wait_ends(p, &task->burst, slot, policy, st, now);
+		burst_wait_ends(p, &task->burst, at.slot, at.policy, at.st, now);
 	task->burst.ran_mark_ns = p->se.sum_exec_runtime;
 
 	cpuc->tier = task->tier;
 	cpuc->deadline_ns = task->deadline_ns;
-	cpuc->slot = slot;
 	cpuc->claimed_until_ns = 0;
 	if (task->tier == TIER_FAIR)
 		advance_fair_clock(llc, task->vtime_ns);
@@ -289,21 +269,14 @@ void BPF_PROG(slo_stopping, struct task_struct *p, bool runnable)
 	s32 cpu = scx_bpf_task_cpu(p);
 	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
 	struct task_ctx *task = ctx_of(p);
-	struct slo_policy *policy;
-	struct slo_stats *st;
-	u32 slot;
+	struct account at;
 
 	if (!cpuc)
 		return;
 	cpuc->tier = TIER_NONE;
-	if (!task)
+	if (!task || !account_of(p, &task->cache, llc_of(cpu), &at))
 		return;
-	slot = slot_of_task(p, &task->cache);
-	policy = policy_of(slot);
-	st = stats_of(slot, llc_of(cpu));
-	if (!policy || !st)
-		return;
-	charge(p, task, slot, policy, st, cpuc);
+	charge(p, task, &at, cpuc);
 	if (!runnable)
 		return;
 	burst_wait_begins(&task->burst, bpf_ktime_get_ns());

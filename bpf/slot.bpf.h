@@ -46,4 +46,20 @@ static __always_inline u32 slot_of_task(struct task_struct *p, struct slot_cache
 	return cache->slot;
 }
 
+/* A task's slot with what hangs off it; `llc` chooses the counters' shard. */
+struct account {
+	u32 slot;
+	struct slo_policy *policy;
+	struct slo_stats *st;
+};
+
+static __always_inline bool account_of(struct task_struct *p, struct slot_cache *cache, u32 llc,
+				       struct account *at)
+{
+	at->slot = slot_of_task(p, cache);
+	at->policy = policy_of(at->slot);
+	at->st = stats_of(at->slot, llc);
+	return at->policy && at->st;
+}
+
 #endif /* SCX_SLO_SLOT_BPF_H */

@@ -38,7 +38,6 @@ struct cpu_ctx {
 	u64 floor_since_ns;	/* start of the floor's interval */
 	u64 floor_used_ns;	/* fair CPU time in it */
 	u32 tier;		/* of the running task */
-	u32 slot;		/* of the running task */
 };
 
 struct {

@@ -128,10 +128,10 @@ static __always_inline void choose_tier(struct task_struct *p, struct task_ctx *
 }
 
 /* Account CPU time used since the last call, in the tier in which it was used. */
-static __always_inline void charge(struct task_struct *p, struct task_ctx *task, u32 slot,
-				   struct slo_policy *policy, struct slo_stats *st, struct cpu_ctx *cpuc)
+static __always_inline void charge(struct task_struct *p, struct task_ctx *task, struct account *at,
+				   struct cpu_ctx *cpuc)
 {
-	u64 used_ns = burst_charge(p, &task->burst, policy, st);
+	u64 used_ns = burst_charge(p, &task->burst, at->policy, at->st);
 	u32 weight = p->scx.weight ?: NICE_0_WEIGHT;
 	struct reservation r;
 
@@ -140,7 +140,7 @@ static __always_inline void charge(struct task_struct *p, struct task_ctx *task,
 	task->job_used_ns += used_ns;
 	task->vtime_ns += used_ns * NICE_0_WEIGHT / weight;
 	if (task->tier == TIER_DEADLINE) {
-		reservation_of(policy, slot, &r);
+		reservation_of(at->policy, at->slot, &r);
 		credit_draw(&r, used_ns);
 	} else {
 		cpuc->floor_used_ns += used_ns;
