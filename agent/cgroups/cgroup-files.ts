@@ -74,13 +74,3 @@ export const readCgroupLimits = (directory: string): CgroupLimits => {
     quotaCpus: parseCpuMax(readIfThere(join(directory, 'cpu.max')) ?? ''),
   };
 };
-
-export const readCpuStat = (directory: string): CpuStat | undefined => {
-  const text = readIfThere(join(directory, 'cpu.stat'));
-  return text === undefined ? undefined : parseCpuStat(text);
-};
-
-export const readCpuPressureTotalNs = (directory: string): number | undefined => {
-  const text = readIfThere(join(directory, 'cpu.pressure'));
-  return text === undefined ? undefined : parseCpuPressureTotalNs(text);
-};

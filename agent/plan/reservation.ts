@@ -110,9 +110,11 @@ export const stepReservation = (
 
   // Beyond the requests: what the others cannot use of theirs, the most important first.
   let left = Math.min(afterRequests, Math.max(0, node.cpus - node.othersCpus - sum(granted.values())));
-  const beyond = Map.groupBy(samples, (sample) => sample.importance);
-  for (const importance of [...beyond.keys()].sort((a, b) => b - a)) {
-    const shares = (beyond.get(importance) ?? []).map((sample) => ({
+  const byImportance = [...Map.groupBy(samples, (sample) => sample.importance)]
+    .sort(([a], [b]) => b - a)
+    .map(([, equals]) => equals);
+  for (const equals of byImportance) {
+    const shares = equals.map((sample) => ({
       cgroupId: sample.cgroupId,
       wantCpus: Math.max(0, claimOfSample(sample) - sample.requestCpus),
     }));
@@ -122,8 +124,8 @@ export const stepReservation = (
   const ratio = claimed > 0 ? Math.min(1, sum(granted.values()) / claimed) : 1;
 
   // A head start while nobody else claims it: after an idle second the first requests would outrun the claim.
-  for (const importance of [...beyond.keys()].sort((a, b) => b - a)) {
-    const shares = (beyond.get(importance) ?? []).map((sample) => {
+  for (const equals of byImportance) {
+    const shares = equals.map((sample) => {
       const most = Math.min(Math.max(sample.requestCpus, FIRST_CLAIM_CPUS), sample.quotaCpus ?? node.cpus);
       return {
         cgroupId: sample.cgroupId,

@@ -27,8 +27,7 @@ const fairFallbacks = (): number => {
   return counts.reduce((sum, match) => sum + Number(match[1]), 0);
 };
 
-const start = (name: string): Promise<AgentProcess> =>
-  AgentProcess.start(name, ['--mode', 'enforce', '--pods-dir', node.podsDir, '--signal-address', 'off']);
+const start = (name: string): Promise<AgentProcess> => AgentProcess.enforce(name, node.podsDir);
 
 const addPods = () => ({
   api: node.add('api', { 'scx-slo.io/budget-ms': '20', 'scx-slo.io/importance': '90' }),

@@ -40,14 +40,7 @@ describe('while enforcing', () => {
   test('4,096 cgroups created and removed: no leak, none unresolved', async () => {
     // keeps the parents of the others alive
     node.add('anchor', { 'scx-slo.io/budget-ms': '20' });
-    const agent = await AgentProcess.start('churn', [
-      '--mode',
-      'enforce',
-      '--pods-dir',
-      node.podsDir,
-      '--signal-address',
-      'off',
-    ]);
+    const agent = await AgentProcess.enforce('churn', node.podsDir);
     await agent.pod('anchor');
     await sleep(1_500);
     const before = await used(agent);
@@ -82,14 +75,7 @@ describe('while enforcing', () => {
     const pods = Array.from({ length: 12 }, (_, n) =>
       node.add(`flood-${n}`, { 'scx-slo.io/budget-ms': '1', 'scx-slo.io/importance': '20' }),
     );
-    const agent = await AgentProcess.start('flood', [
-      '--mode',
-      'enforce',
-      '--pods-dir',
-      node.podsDir,
-      '--signal-address',
-      'off',
-    ]);
+    const agent = await AgentProcess.enforce('flood', node.podsDir);
     await eventually(
       'all pods have slots',
       async () => ((await agent.view()).pods.length === pods.length ? true : undefined),

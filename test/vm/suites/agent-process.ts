@@ -86,6 +86,11 @@ export class AgentProcess {
     return agent;
   }
 
+  /** In mode enforce, without the signal endpoint. */
+  static enforce(name: string, podsDir: string): Promise<AgentProcess> {
+    return AgentProcess.start(name, ['--mode', 'enforce', '--pods-dir', podsDir, '--signal-address', 'off']);
+  }
+
   log(): string {
     return readFileSync(this.#logFile, 'utf8');
   }
