@@ -29,6 +29,11 @@
 
 /* slo_policy.flags */
 #define SLO_POLICY_DEADLINE	(1u << 0) /* may use the deadline tier; else fair tier only */
+#define SLO_POLICY_LIMITED	(1u << 1) /* it, or an ancestor, has a quota (cpu.max) */
+#define SLO_POLICY_IDLE		(1u << 2) /* it, or an ancestor, has cpu.idle: runs when nothing else wants to */
+
+/* slo_policy.parent_slot of a child of the hierarchy's root */
+#define SLO_NO_SLOT		0xffffffffu
 
 /* Why a burst waited longer than its budget. Only SCHED and STALL break the promise. */
 enum slo_reason {
@@ -40,18 +45,27 @@ enum slo_reason {
 	SLO_NR_REASONS = 5,
 };
 
-/* Agent -> kernel, array index = slot. Written through an mmap: one field is one store. */
+/*
+ * Agent -> kernel, array index = slot. Written through an mmap: one field is one store.
+ *
+ * Three slots may stand for one task: its own (the cgroup's weight and quota), slo_slot
+ * (whose budget counts and where waits and misses are counted: a container without an
+ * SLO of its own counts for its pod) and credit_slot (whose credit the deadline tier
+ * draws on: a container with its own SLO still draws on its pod's).
+ */
 struct slo_policy {
 	__u64 cgroup_id;	/* 0: the slot is free */
 	__u64 budget_ns;	/* 0: accounting only */
 	__u64 credit_cap_ns;	/* most CPU time that idle periods can save up */
+	__u64 quota_ns;		/* cpu.max: CPU time in each period; 0: no limit */
+	__u32 period_us;	/* cpu.max */
 	__u32 reserved_cpus;	/* credit refill, CPUs << SLO_CPU_SHIFT */
-	__u32 credit_slot;	/* the slot whose credit is drawn on: itself, or its pod's */
+	__u32 credit_slot;
+	__u32 slo_slot;
+	__u32 parent_slot;	/* nearest ancestor with a slot, or SLO_NO_SLOT */
+	__u32 weight;		/* cpu.weight, 1 .. 10000; 0 counts as 100 */
 	__u32 importance;	/* 1 .. 100, higher loses later */
 	__u32 flags;		/* SLO_POLICY_* */
-	__u32 weight;		/* cpu.weight, 1 .. 10000 */
-	__u32 reserved0;
-	__u64 reserved1[2];
 };
 
 /* Kernel -> agent, array index = llc * SLO_SLOTS + slot; counters only grow. */
@@ -60,10 +74,12 @@ struct slo_stats {
 	__u64 misses[SLO_NR_REASONS];	/* bursts that waited longer than the budget */
 	__u64 wait_ns;			/* runnable but not running, without throttle wait */
 	__u64 ran_ns;			/* own CPU time */
-	__u64 throttled_ns;		/* runnable but held back by cpu.max */
+	__u64 throttled_ns;		/* runnable but held back by cpu.max, summed over tasks */
+	__u64 periods;			/* cpu.max: periods in which the cgroup was runnable */
+	__u64 throttled_periods;	/* cpu.max: those in which the quota ran out */
+	__u64 limit_changes;		/* cpu.weight, cpu.max or cpu.idle was written: read them again */
 	__u64 events_dropped;		/* miss events lost to the rate limit or a full ring */
 	__u64 max_wait_ns;		/* longest wait of one burst since the agent cleared it */
-	__u64 reserved0;
 	__u32 hist[SLO_HIST_BUCKETS];	/* one entry a wait (runnable -> running) */
 };
 
@@ -111,6 +127,10 @@ struct slo_health {
 	__u64 preempt_kicks;
 	__u64 floor_picks;	     /* dispatches that the fair tier's floor forced */
 	__u64 stalls;
+	__u64 limit_changes;	     /* sum over slots; while it stands still, no slot's moved */
+	__u64 expired_demotions;     /* overdue deadlines that made way for more important work */
+	__u64 throttles;	     /* tasks put aside because a quota had run out */
+	__u64 rescues;		     /* tasks that waited so long that they were put in front */
 };
 
 /* Kernel -> agent, section .data.exit; kind is written last (kernel: enum scx_exit_kind). */

@@ -12,6 +12,7 @@ describe('readConstants', () => {
   it('reads defines, shifts and enums, and refuses what it cannot read', () => {
     const header = [
       '#define SLO_SLOTS\t\t16384\t/* many */',
+      '#define SLO_NO_SLOT\t\t0xffffffffu',
       '#define SLO_POLICY_DEADLINE\t(1u << 3) /* flag */',
       'enum slo_reason {',
       '\tSLO_REASON_OVER = 1,\t /* spent */',
@@ -20,6 +21,7 @@ describe('readConstants', () => {
     expect(readConstants(header)).toEqual(
       new Map([
         ['SLO_SLOTS', 16384],
+        ['SLO_NO_SLOT', 0xffff_ffff],
         ['SLO_POLICY_DEADLINE', 8],
         ['SLO_REASON_OVER', 1],
       ]),

@@ -36,13 +36,15 @@ const outputPath = join(root, 'agent/kernel/layout.gen.ts');
 const camelCase = (name: string): string =>
   name.replace(/_+([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
-/** `#define SLO_X 16` , `#define SLO_X (1u << 0)` and `SLO_X = 1,` inside enums. */
+/** `#define SLO_X 16`, `#define SLO_X 0xffu`, `#define SLO_X (1u << 0)` and `SLO_X = 1,` inside enums. */
 export const readConstants = (header: string): Map<string, number> => {
   const constants = new Map<string, number>();
   for (const line of header.split('\n')) {
-    const plain = /^(?:#define\s+|\s+)(SLO_\w+)(?:\s+|\s*=\s*)(\d+)\s*,?\s*(?:\/\*.*)?$/.exec(line);
+    const plain = /^(?:#define\s+|\s+)(SLO_\w+)(?:\s+|\s*=\s*)(\d+|0x[0-9a-f]+u?)\s*,?\s*(?:\/\*.*)?$/.exec(
+      line,
+    );
     const shifted = /^#define\s+(SLO_\w+)\s+\((\d+)u?\s*<<\s*(\d+)\)/.exec(line);
-    if (plain?.[1]) constants.set(plain[1], Number(plain[2]));
+    if (plain?.[1]) constants.set(plain[1], Number(plain[2]?.replace(/u$/, '')));
     else if (shifted?.[1]) constants.set(shifted[1], Number(shifted[2]) * 2 ** Number(shifted[3]));
     else if (/^#define\s+SLO_\w+\s/.test(line)) throw new Error(`abi.h: cannot read this constant: ${line}`);
   }

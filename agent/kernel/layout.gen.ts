@@ -11,6 +11,9 @@ export const SLO_PATH_MAX = 512;
 export const SLO_HIST_BUCKETS = 40;
 export const SLO_CPU_SHIFT = 20;
 export const SLO_POLICY_DEADLINE = 1;
+export const SLO_POLICY_LIMITED = 2;
+export const SLO_POLICY_IDLE = 4;
+export const SLO_NO_SLOT = 4294967295;
 export const SLO_REASON_SCHED = 0;
 export const SLO_REASON_OVER = 1;
 export const SLO_REASON_SHED = 2;
@@ -71,13 +74,17 @@ export const SLO_EXIT_BYTES = {
 
 /** struct slo_health: offsets in bytes. */
 export const SLO_HEALTH = {
-  size: 48,
+  size: 80,
   eventsDropped: 0,
   cgroupEventsDropped: 8,
   fairFallbacks: 16,
   preemptKicks: 24,
   floorPicks: 32,
   stalls: 40,
+  limitChanges: 48,
+  expiredDemotions: 56,
+  throttles: 64,
+  rescues: 72,
 } as const;
 export const SLO_HEALTH_BYTES = {
   eventsDropped: 8,
@@ -86,6 +93,10 @@ export const SLO_HEALTH_BYTES = {
   preemptKicks: 8,
   floorPicks: 8,
   stalls: 8,
+  limitChanges: 8,
+  expiredDemotions: 8,
+  throttles: 8,
+  rescues: 8,
 } as const;
 
 /** struct slo_miss_event: offsets in bytes. */
@@ -121,39 +132,45 @@ export const SLO_POLICY = {
   cgroupId: 0,
   budgetNs: 8,
   creditCapNs: 16,
-  reservedCpus: 24,
-  creditSlot: 28,
-  importance: 32,
-  flags: 36,
-  weight: 40,
-  reserved0: 44,
-  reserved1: 48,
+  quotaNs: 24,
+  periodUs: 32,
+  reservedCpus: 36,
+  creditSlot: 40,
+  sloSlot: 44,
+  parentSlot: 48,
+  weight: 52,
+  importance: 56,
+  flags: 60,
 } as const;
 export const SLO_POLICY_BYTES = {
   cgroupId: 8,
   budgetNs: 8,
   creditCapNs: 8,
+  quotaNs: 8,
+  periodUs: 4,
   reservedCpus: 4,
   creditSlot: 4,
+  sloSlot: 4,
+  parentSlot: 4,
+  weight: 4,
   importance: 4,
   flags: 4,
-  weight: 4,
-  reserved0: 4,
-  reserved1: 16,
 } as const;
 
 /** struct slo_stats: offsets in bytes. */
 export const SLO_STATS = {
-  size: 256,
+  size: 272,
   bursts: 0,
   misses: 8,
   waitNs: 48,
   ranNs: 56,
   throttledNs: 64,
-  eventsDropped: 72,
-  maxWaitNs: 80,
-  reserved0: 88,
-  hist: 96,
+  periods: 72,
+  throttledPeriods: 80,
+  limitChanges: 88,
+  eventsDropped: 96,
+  maxWaitNs: 104,
+  hist: 112,
 } as const;
 export const SLO_STATS_BYTES = {
   bursts: 8,
@@ -161,8 +178,10 @@ export const SLO_STATS_BYTES = {
   waitNs: 8,
   ranNs: 8,
   throttledNs: 8,
+  periods: 8,
+  throttledPeriods: 8,
+  limitChanges: 8,
   eventsDropped: 8,
   maxWaitNs: 8,
-  reserved0: 8,
   hist: 160,
 } as const;

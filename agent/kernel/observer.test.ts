@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeCgroup, nativeBpfProblem, type TestCgroup } from '../../test/fixtures/native-bpf.ts';
 import { type Failure, failureText, isFailure } from '../failure.ts';
 import { openObserver } from './observer.ts';
-import type { KernelSession, MissEvent, SlotPolicy } from './port.ts';
+import { type KernelSession, type MissEvent, NO_SLOT, type SlotPolicy } from './port.ts';
 import { hostSysfs } from './sysfs.ts';
 import { readTopology } from './topology.ts';
 
@@ -28,6 +28,12 @@ describe.skipIf(problem !== '')(`observer on this kernel${problem && ` (skipped:
     reservedCpus: 2,
     creditCapNs: 1e9,
     creditSlot: SLOT,
+    sloSlot: SLOT,
+    parentSlot: NO_SLOT,
+    idle: false,
+    quotaNs: 0,
+    periodUs: 0,
+    limited: false,
     weight: 100,
     deadline: true,
   });
@@ -106,6 +112,7 @@ describe.skipIf(problem !== '')(`observer on this kernel${problem && ` (skipped:
         ...policy(0),
         cgroupId: BigInt(1_000_000 + slot),
         creditSlot: slot,
+        sloSlot: slot,
       });
       if (failed) throw new Error(failureText(failed));
     }

@@ -17,11 +17,25 @@ export interface SlotPolicy {
   creditCapNs: number;
   /** The slot whose credit this one draws on: itself, or its pod's. */
   creditSlot: number;
+  /** The slot whose budget counts, and where waits and misses are counted: itself, or its pod's. */
+  sloSlot: number;
+  /** The nearest ancestor's; NO_SLOT for a child of the hierarchy's root. */
+  parentSlot: number;
   /** cpu.weight of the cgroup, 1 .. 10000. */
   weight: number;
+  /** cpu.idle of the cgroup or of an ancestor. */
+  idle: boolean;
+  /** cpu.max: CPU time in each period; 0: no limit. */
+  quotaNs: number;
+  periodUs: number;
+  /** The cgroup or an ancestor has a quota. */
+  limited: boolean;
   /** false: fair tier only (mode advisory or observe of the pod). */
   deadline: boolean;
 }
+
+/** SlotPolicy.parentSlot of a child of the hierarchy's root (bpf/abi.h: SLO_NO_SLOT). */
+export const NO_SLOT = 0xffff_ffff;
 
 export const MISS_REASONS = ['sched', 'over', 'shed', 'throttle', 'stall'] as const;
 export type MissReason = (typeof MISS_REASONS)[number];
@@ -32,7 +46,11 @@ export interface SlotStats {
   misses: Record<MissReason, number>;
   waitNs: number;
   ranNs: number;
+  /** Runnable but held back by cpu.max, summed over tasks. */
   throttledNs: number;
+  /** cpu.max: periods in which the cgroup was runnable, and those in which its quota ran out. */
+  periods: number;
+  throttledPeriods: number;
   eventsDropped: number;
   maxWaitNs: number;
   /** HIST_BUCKETS counts; bounds in observe/histogram.ts. */
@@ -69,6 +87,11 @@ export interface KernelHealth {
   preemptKicks: number;
   floorPicks: number;
   stalls: number;
+  /** Writes to cpu.weight, cpu.max and cpu.idle that the kernel told of; see SlotMap.limitChanges. */
+  limitChanges: number;
+  expiredDemotions: number;
+  throttles: number;
+  rescues: number;
 }
 
 /** Why the scheduler stopped (struct slo_exit); `kind` 0 while it runs. */
@@ -90,6 +113,8 @@ export interface SlotMap {
   /** Tells the kernel to look its cached slots up again; call once after a batch of changes. */
   publish(): void;
   stats(slot: number): SlotStats;
+  /** How often the kernel told of a write to the slot's cpu.weight, cpu.max or cpu.idle. */
+  limitChanges(slot: number): number;
   /** What the kernel's index holds now, by cgroup id (tests, leak checks, restart). */
   index(): Map<bigint, number>;
 }

@@ -87,6 +87,10 @@ export const readHealth = (words: Uint32Array): KernelHealth => {
     preemptKicks: counter(SLO_HEALTH.preemptKicks),
     floorPicks: counter(SLO_HEALTH.floorPicks),
     stalls: counter(SLO_HEALTH.stalls),
+    limitChanges: counter(SLO_HEALTH.limitChanges),
+    expiredDemotions: counter(SLO_HEALTH.expiredDemotions),
+    throttles: counter(SLO_HEALTH.throttles),
+    rescues: counter(SLO_HEALTH.rescues),
   };
 };
 

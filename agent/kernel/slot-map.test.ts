@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FakeKernel } from '../../test/fakes/kernel.ts';
 import { SLO_CONTROL, SLO_HIST_BUCKETS, SLO_POLICY, SLO_SLOTS, SLO_STATS } from './layout.gen.ts';
-import { MISS_REASONS, type SlotPolicy } from './port.ts';
+import { MISS_REASONS, NO_SLOT, type SlotPolicy } from './port.ts';
 import { MappedSlotMap, type SlotIndex, type SlotMemory } from './slot-map.ts';
 
 const policy = (cgroupId: bigint, change: Partial<SlotPolicy> = {}): SlotPolicy => ({
@@ -12,6 +12,12 @@ const policy = (cgroupId: bigint, change: Partial<SlotPolicy> = {}): SlotPolicy 
   reservedCpus: 1.5,
   creditCapNs: 100_000_000,
   creditSlot: 2,
+  sloSlot: 2,
+  parentSlot: NO_SLOT,
+  idle: false,
+  quotaNs: 0,
+  periodUs: 0,
+  limited: false,
   weight: 100,
   deadline: true,
   ...change,

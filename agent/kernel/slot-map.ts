@@ -13,6 +13,8 @@ import {
   SLO_HIST_BUCKETS,
   SLO_POLICY,
   SLO_POLICY_DEADLINE,
+  SLO_POLICY_IDLE,
+  SLO_POLICY_LIMITED,
   SLO_SLOTS,
   SLO_STATS,
 } from './layout.gen.ts';
@@ -36,6 +38,9 @@ export interface SlotMemory {
 
 const U32_MAX = 0xffffffff;
 const TWO_32 = 2 ** 32;
+
+const flagsOf = ({ deadline, limited, idle }: SlotPolicy): number =>
+  (deadline ? SLO_POLICY_DEADLINE : 0) | (limited ? SLO_POLICY_LIMITED : 0) | (idle ? SLO_POLICY_IDLE : 0);
 
 const toU32 = (value: number): number =>
   Number.isNaN(value) ? 0 : Math.min(Math.max(Math.round(value), 0), U32_MAX);
@@ -88,9 +93,13 @@ export class MappedSlotMap implements SlotMap {
     this.#store64(slot, SLO_POLICY.budgetNs, toU64(policy.budgetNs));
     this.#store64(slot, SLO_POLICY.creditCapNs, toU64(policy.creditCapNs));
     this.#store32(slot, SLO_POLICY.reservedCpus, toU32(policy.reservedCpus * 2 ** SLO_CPU_SHIFT));
+    this.#store64(slot, SLO_POLICY.quotaNs, toU64(policy.quotaNs));
+    this.#store32(slot, SLO_POLICY.periodUs, toU32(policy.periodUs));
     this.#store32(slot, SLO_POLICY.creditSlot, toU32(policy.creditSlot));
+    this.#store32(slot, SLO_POLICY.sloSlot, toU32(policy.sloSlot));
+    this.#store32(slot, SLO_POLICY.parentSlot, toU32(policy.parentSlot));
     this.#store32(slot, SLO_POLICY.importance, toU32(policy.importance));
-    this.#store32(slot, SLO_POLICY.flags, policy.deadline ? SLO_POLICY_DEADLINE : 0);
+    this.#store32(slot, SLO_POLICY.flags, flagsOf(policy));
     this.#store32(slot, SLO_POLICY.weight, toU32(policy.weight));
     // last: a slot with an id is one whose other fields are valid
     this.#store64(slot, SLO_POLICY.cgroupId, policy.cgroupId);
@@ -106,6 +115,7 @@ export class MappedSlotMap implements SlotMap {
     }
     this.#store64(slot, SLO_POLICY.cgroupId, 0n);
     this.#store64(slot, SLO_POLICY.budgetNs, 0n);
+    this.#store64(slot, SLO_POLICY.quotaNs, 0n);
     this.#store32(slot, SLO_POLICY.flags, 0);
     return undefined;
   }
@@ -126,6 +136,15 @@ export class MappedSlotMap implements SlotMap {
     return sum;
   }
 
+  limitChanges(slot: number): number {
+    if (this.#problem(slot)) return 0;
+    let sum = 0;
+    for (let llc = 0; llc < this.#llcCount; llc++) {
+      sum += this.#counter(this.#statsAt(llc, slot), SLO_STATS.limitChanges);
+    }
+    return sum;
+  }
+
   index(): Map<bigint, number> {
     return this.#closed ? new Map() : this.#index.entries();
   }
@@ -138,6 +157,8 @@ export class MappedSlotMap implements SlotMap {
     sum.waitNs += this.#counter(at, SLO_STATS.waitNs);
     sum.ranNs += this.#counter(at, SLO_STATS.ranNs);
     sum.throttledNs += this.#counter(at, SLO_STATS.throttledNs);
+    sum.periods += this.#counter(at, SLO_STATS.periods);
+    sum.throttledPeriods += this.#counter(at, SLO_STATS.throttledPeriods);
     sum.eventsDropped += this.#counter(at, SLO_STATS.eventsDropped);
     sum.maxWaitNs = Math.max(sum.maxWaitNs, this.#counter(at, SLO_STATS.maxWaitNs));
     const hist = at + SLO_STATS.hist / 4;
@@ -179,6 +200,8 @@ const emptyStats = (): SlotStats => ({
   waitNs: 0,
   ranNs: 0,
   throttledNs: 0,
+  periods: 0,
+  throttledPeriods: 0,
   eventsDropped: 0,
   maxWaitNs: 0,
   hist: new Uint32Array(SLO_HIST_BUCKETS),

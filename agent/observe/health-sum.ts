@@ -8,6 +8,10 @@ const zero = (): KernelHealth => ({
   preemptKicks: 0,
   floorPicks: 0,
   stalls: 0,
+  limitChanges: 0,
+  expiredDemotions: 0,
+  throttles: 0,
+  rescues: 0,
 });
 
 const KEYS = Object.keys(zero()) as (keyof KernelHealth)[];

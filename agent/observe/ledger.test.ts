@@ -14,6 +14,8 @@ const stats = (bursts: number, sched = 0, bucket = 20): SlotStats => {
     waitNs: bursts * 1000,
     ranNs: bursts * 2000,
     throttledNs: 0,
+    periods: 0,
+    throttledPeriods: 0,
     eventsDropped: 0,
     maxWaitNs: 5,
     hist,

@@ -65,6 +65,8 @@ const NO_STATS: SlotStats = {
   waitNs: 0,
   ranNs: 0,
   throttledNs: 0,
+  periods: 0,
+  throttledPeriods: 0,
   eventsDropped: 0,
   maxWaitNs: 0,
   hist: new Uint32Array(HIST_BUCKETS),

@@ -82,6 +82,10 @@ describe('plan', () => {
       reservedCpus: 0.5,
       creditCapNs: 0.5 * 500e6,
       weight: 100,
+      idle: false,
+      quotaNs: 0,
+      periodUs: 0,
+      limited: false,
       deadline: true,
     });
     for (const path of ['/kubepods/burstable/podb', '/kubepods/podc']) {

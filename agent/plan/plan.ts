@@ -35,7 +35,7 @@ export interface DesiredSlot {
   /** undefined: any free slot. */
   fixedSlot: number | undefined;
   /** Without the credit slot's number, which the slot table knows. */
-  policy: Omit<SlotPolicy, 'creditSlot'>;
+  policy: Omit<SlotPolicy, 'creditSlot' | 'sloSlot' | 'parentSlot'>;
 }
 
 /** Left out because there are more cgroups than slots; its tasks count for the nearest ancestor with a slot. */
@@ -95,6 +95,10 @@ const desiredSlot = (input: PlanInput, desire: Desire): DesiredSlot => {
       reservedCpus,
       creditCapNs: ownsCredit ? creditCapNs(budgetNs, reservedCpus) : 0,
       weight: input.limits(cgroup.id).weight,
+      idle: false,
+      quotaNs: 0,
+      periodUs: 0,
+      limited: false,
       deadline: slo !== undefined && effectiveMode(input.mode, slo) === 'enforce',
     },
   };

@@ -20,6 +20,10 @@ const wish = (
     reservedCpus: 0,
     creditCapNs: 0,
     weight: 100,
+    idle: false,
+    quotaNs: 0,
+    periodUs: 0,
+    limited: false,
     deadline: false,
   },
 });

@@ -1,5 +1,5 @@
 /** The slot table: who has which slot now. Turns a plan into the writes that make the kernel agree. No I/O. */
-import type { SlotPolicy } from '../kernel/port.ts';
+import { NO_SLOT, type SlotPolicy } from '../kernel/port.ts';
 import { type DesiredSlot, FIRST_SLOT, PODS_SLOT } from './plan.ts';
 
 export interface SlotEntry {
@@ -147,13 +147,18 @@ export class SlotTable {
   }
 
   #policyOf(entry: SlotEntry): SlotPolicy {
-    return { ...entry.desired.policy, creditSlot: this.#creditSlotOf(entry) };
+    return {
+      ...entry.desired.policy,
+      creditSlot: this.#creditSlotOf(entry),
+      sloSlot: entry.slot,
+      parentSlot: NO_SLOT,
+    };
   }
 
   #enter(desired: DesiredSlot, nowMs: number): SlotEntry | undefined {
     const slot = this.#allocate(desired, nowMs);
     if (slot === undefined) return undefined;
-    const policy = { ...desired.policy, creditSlot: slot };
+    const policy = { ...desired.policy, creditSlot: slot, sloSlot: slot, parentSlot: NO_SLOT };
     const entry: SlotEntry = { slot, desired, policy, round: this.#round };
     this.#entries.set(desired.cgroupId, entry);
     return entry;

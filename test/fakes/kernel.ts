@@ -6,6 +6,9 @@ import {
   SLO_CONTROL,
   SLO_HIST_BUCKETS,
   SLO_POLICY,
+  SLO_POLICY_DEADLINE,
+  SLO_POLICY_IDLE,
+  SLO_POLICY_LIMITED,
   SLO_SLOTS,
   SLO_STATS,
 } from '../../agent/kernel/layout.gen.ts';
@@ -36,6 +39,10 @@ export class FakeKernel implements KernelSession {
     preemptKicks: 0,
     floorPicks: 0,
     stalls: 0,
+    limitChanges: 0,
+    expiredDemotions: 0,
+    throttles: 0,
+    rescues: 0,
   };
   exitInfo: ExitInfo = { kind: 0, exitCode: 0n, reason: '', message: '' };
   beats = 0;
@@ -95,14 +102,21 @@ export class FakeKernel implements KernelSession {
     const view = new DataView(this.#policies, slot * SLO_POLICY.size, SLO_POLICY.size);
     const cgroupId = view.getBigUint64(SLO_POLICY.cgroupId, true);
     if (cgroupId === 0n) return undefined;
+    const flags = view.getUint32(SLO_POLICY.flags, true);
     return {
       cgroupId,
       budgetNs: Number(view.getBigUint64(SLO_POLICY.budgetNs, true)),
       creditCapNs: Number(view.getBigUint64(SLO_POLICY.creditCapNs, true)),
       creditSlot: view.getUint32(SLO_POLICY.creditSlot, true),
+      sloSlot: view.getUint32(SLO_POLICY.sloSlot, true),
+      parentSlot: view.getUint32(SLO_POLICY.parentSlot, true),
       importance: view.getUint32(SLO_POLICY.importance, true),
       weight: view.getUint32(SLO_POLICY.weight, true),
-      deadline: (view.getUint32(SLO_POLICY.flags, true) & 1) === 1,
+      quotaNs: Number(view.getBigUint64(SLO_POLICY.quotaNs, true)),
+      periodUs: view.getUint32(SLO_POLICY.periodUs, true),
+      deadline: (flags & SLO_POLICY_DEADLINE) !== 0,
+      limited: (flags & SLO_POLICY_LIMITED) !== 0,
+      idle: (flags & SLO_POLICY_IDLE) !== 0,
     };
   }
 

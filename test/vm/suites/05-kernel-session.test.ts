@@ -5,7 +5,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { type Failure, failureText, isFailure } from '../../../agent/failure.ts';
 import { readNodeFacts } from '../../../agent/kernel/node-facts.ts';
 import { openObserver } from '../../../agent/kernel/observer.ts';
-import type { MissEvent } from '../../../agent/kernel/port.ts';
+import { type MissEvent, NO_SLOT } from '../../../agent/kernel/port.ts';
 import { preflight } from '../../../agent/kernel/preflight.ts';
 import {
   openScheduler,
@@ -101,6 +101,12 @@ describeIf(expectation !== 'malformed-btf')('the scheduler session', () => {
       reservedCpus: 2,
       creditCapNs: 1e9,
       creditSlot: 5,
+      sloSlot: 5,
+      parentSlot: NO_SLOT,
+      idle: false,
+      quotaNs: 0,
+      periodUs: 0,
+      limited: false,
       weight: 100,
       deadline: true,
     });
