@@ -4,8 +4,9 @@
  *
  * A burst is one wake-to-sleep span of a task; one that does not sleep is cut
  * after max(budget, 100 ms) of own CPU time. Its wait is the time it was runnable
- * but not running, summed. A miss is a burst whose wait exceeds the budget of its
- * slot; own execution never counts. A miss is counted once, when it becomes known.
+ * but not running, summed; time held back by cpu.max is kept apart. A miss is a burst
+ * whose wait exceeds the budget of its slot (reason throttle: only together with the time
+ * held back); own execution never counts. A miss is counted once, when it becomes known.
  */
 #ifndef SCX_SLO_ACCOUNT_BPF_H
 #define SCX_SLO_ACCOUNT_BPF_H
@@ -30,6 +31,9 @@ struct burst {
 	bool open;
 	bool missed;
 	bool out_of_credit;	/* waited in the fair tier because its pod's credit was gone */
+	bool shed;		/* gave way to more important work that was overdue, too */
+	u64 throttled_since_ns;	/* held back by cpu.max; 0: not */
+	u64 throttled_ns;
 };
 
 /* Per-CPU event budget. */
@@ -134,6 +138,14 @@ static __always_inline void report_miss(struct task_struct *p, struct burst *bur
 	bpf_ringbuf_submit(event, 0);
 }
 
+/* Who is to blame for a wait: the pod that used up its credit, the node's overload, or us. */
+static __always_inline u32 blame(const struct burst *burst, u32 ours)
+{
+	if (burst->shed)
+		return SLO_REASON_SHED;
+	return burst->out_of_credit ? SLO_REASON_OVER : ours;
+}
+
 static __always_inline void burst_wait_begins(struct burst *burst, u64 now)
 {
 	burst->open = true;
@@ -148,6 +160,8 @@ static __always_inline void burst_ends(struct burst *burst, struct slo_stats *st
 	burst->open = false;
 	burst->missed = false;
 	burst->out_of_credit = false;
+	burst->shed = false;
+	burst->throttled_ns = 0;
 	burst->wait_ns = 0;
 	burst->ran_ns = 0;
 	if (st)
@@ -170,9 +184,39 @@ static __always_inline void burst_wait_ends(struct task_struct *p, struct burst 
 	if (burst->wait_ns > st->max_wait_ns)
 		st->max_wait_ns = burst->wait_ns;
 
-	if (policy->budget_ns && burst->wait_ns > policy->budget_ns && !burst->missed)
-		report_miss(p, burst, slot, policy, st, burst->wait_ns,
-			    burst->out_of_credit ? SLO_REASON_OVER : SLO_REASON_SCHED, now);
+	if (!policy->budget_ns || burst->missed)
+		return;
+	if (burst->wait_ns > policy->budget_ns)
+		report_miss(p, burst, slot, policy, st, burst->wait_ns, blame(burst, SLO_REASON_SCHED), now);
+	else if (burst->wait_ns + burst->throttled_ns > policy->budget_ns)
+		report_miss(p, burst, slot, policy, st, burst->wait_ns + burst->throttled_ns,
+			    SLO_REASON_THROTTLE, now);
+}
+
+/* cpu.max holds the task back: what it waited so far counts, the rest is throttle time. */
+static __always_inline void burst_throttle_begins(struct burst *burst, struct slo_stats *st, u64 now)
+{
+	u64 since = burst->wait_since_ns;
+	u64 wait_ns = since && now > since ? now - since : 0;
+
+	burst->open = true;
+	burst->wait_since_ns = 0;
+	burst->wait_ns += wait_ns;
+	__sync_fetch_and_add(&st->wait_ns, wait_ns);
+	if (!burst->throttled_since_ns)
+		burst->throttled_since_ns = now;
+}
+
+static __always_inline void burst_throttle_ends(struct burst *burst, struct slo_stats *st, u64 now)
+{
+	u64 since = burst->throttled_since_ns;
+	u64 held_ns = since && now > since ? now - since : 0;
+
+	if (!since)
+		return;
+	burst->throttled_since_ns = 0;
+	burst->throttled_ns += held_ns;
+	__sync_fetch_and_add(&st->throttled_ns, held_ns);
 }
 
 /*

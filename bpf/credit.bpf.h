@@ -64,6 +64,23 @@ static __always_inline s64 credit_of(struct reservation *r, u64 now)
 	return state->credit_ns;
 }
 
+/*
+ * By how much time the pod is ahead of its reservation, beyond what counts as a clump of
+ * requests: as much later are its deadlines. A pod that never stops running (whatever its
+ * budget) then yields to those that run less than they may.
+ */
+static __always_inline u64 ahead_of_reservation(struct reservation *r, s64 credit_ns)
+{
+	s64 spent_ns = (s64)r->cap_ns - credit_ns;
+	u64 allowed_ns = deadline_burst_ns * r->cpus_fp >> SLO_CPU_SHIFT;
+
+	if (allowed_ns < deadline_burst_cpu_ns)
+		allowed_ns = deadline_burst_cpu_ns;
+	if (spent_ns <= (s64)allowed_ns || !r->cpus_fp)
+		return 0;
+	return ((u64)(spent_ns - allowed_ns) << SLO_CPU_SHIFT) / r->cpus_fp;
+}
+
 /* Debt is bounded by the cap, so that one long run is paid back in a bounded time. */
 static __always_inline void credit_draw(struct reservation *r, u64 used_ns)
 {

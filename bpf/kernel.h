@@ -35,6 +35,7 @@ struct bpf_iter_num {
 #define READ_ONCE(x)		(*(volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, v)	((*(volatile typeof(x) *)&(x)) = (v))
 
+#define PF_EXITING	0x00000004
 #define PF_KTHREAD	0x00200000
 #define TASK_RUNNING	0
 
@@ -128,7 +129,7 @@ struct bpf_iter_scx_dsq {
 
 /*
  * The members that we set; libbpf finds each by name in the kernel's struct.
- * A member that an old kernel lacks must stay out, or loading fails there.
+ * One that an old kernel lacks may be here, but must be left unset there (hints.bpf.h).
  */
 struct sched_ext_ops {
 	s32 (*select_cpu)(struct task_struct *p, s32 prev_cpu, u64 wake_flags);
@@ -141,6 +142,9 @@ struct sched_ext_ops {
 	void (*quiescent)(struct task_struct *p, u64 deq_flags);
 	void (*enable)(struct task_struct *p);
 	s32 (*init_task)(struct task_struct *p, struct scx_init_task_args *args);
+	void (*cgroup_set_weight)(struct cgroup *cgrp, u32 weight);
+	void (*cgroup_set_bandwidth)(struct cgroup *cgrp, u64 period_us, u64 quota_us, u64 burst_us);
+	void (*cgroup_set_idle)(struct cgroup *cgrp, bool idle);
 	s32 (*init)(void);
 	void (*exit)(struct scx_exit_info *info);
 	u64 flags;
@@ -158,6 +162,7 @@ enum scx_enq_flags {
 };
 
 enum scx_ops_flags {
+	SCX_OPS_ENQ_LAST = 2,
 	SCX_OPS_ENQ_MIGRATION_DISABLED = 16,
 };
 
@@ -171,6 +176,8 @@ enum scx_kick_flags {
 };
 
 #define SCX_ENQ_PREEMPT		(1ULL << 32)
+#define SCX_ENQ_LAST		(1ULL << 41)
+#define SCX_DSQ_ITER_REV	(1ULL << 16)
 #define SCX_DSQ_FLAG_BUILTIN	(1ULL << 63)
 #define SCX_DSQ_GLOBAL		(SCX_DSQ_FLAG_BUILTIN | 1)
 #define SCX_DSQ_LOCAL		(SCX_DSQ_FLAG_BUILTIN | 2)

@@ -57,7 +57,7 @@ static __always_inline void leaves(struct task_struct *p, bool preempted, u64 no
 
 	if (!task || !account_of(p, &task->cache, llc_of(bpf_get_smp_processor_id()), &at))
 		return;
-	burst_charge(p, &task->burst, at.policy, at.st);
+	burst_charge(p, &task->burst, at.slo, at.st);
 	if (preempted || p->__state == TASK_RUNNING)
 		burst_wait_begins(&task->burst, now);
 	else
@@ -72,7 +72,7 @@ static __always_inline void arrives(struct task_struct *p, u64 now)
 	if (!task || !account_of(p, &task->cache, llc_of(bpf_get_smp_processor_id()), &at))
 		return;
 	if (task->burst.wait_since_ns)
-		burst_wait_ends(p, &task->burst, at.slot, at.policy, at.st, now);
+		burst_wait_ends(p, &task->burst, at.slo_slot, at.slo, at.st, now);
 	task->burst.ran_mark_ns = p->se.sum_exec_runtime;
 }
 

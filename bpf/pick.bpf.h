@@ -1,34 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a free CPU runs next: what the floor owes the fair tier, else the earliest
- * deadline, else the smallest virtual time, else work of another LLC.
+ * What a free CPU runs next: what the floor owes work without an SLO, else the earliest
+ * deadline, else the smallest virtual time, else work of another LLC or CPU.
  */
 #ifndef SCX_SLO_PICK_BPF_H
 #define SCX_SLO_PICK_BPF_H
 
 #include "queue.bpf.h"
 #include "tier.bpf.h"
+#include "preempt.bpf.h"
+#include "promote.bpf.h"
 
 /* The running task, where it may go on, as a competitor of the queues. */
 struct incumbent {
 	u32 tier;		/* TIER_NONE: none */
+	bool demoted;
+	bool held_back;		/* by cpu.max: may not go on */
 	u64 key;
 };
 
-/* Tasks that wait as fair work where this CPU looks. */
-static __always_inline u64 fair_backlog(u32 llc, s32 cpu)
+/* Work without an SLO that waits where this CPU looks. */
+static __always_inline u64 floor_backlog(u32 llc, s32 cpu)
 {
-	return scx_bpf_dsq_nr_queued(LLC_DSQ(DSQ_FAIR, llc)) + scx_bpf_dsq_nr_queued(CPU_DSQ(DSQ_FAIR, cpu)) +
-	       scx_bpf_dsq_nr_queued(LLC_DSQ(DSQ_DEMOTED, llc)) + scx_bpf_dsq_nr_queued(CPU_DSQ(DSQ_DEMOTED, cpu));
+	return scx_bpf_dsq_nr_queued(LLC_DSQ(DSQ_FAIR, llc)) + scx_bpf_dsq_nr_queued(CPU_DSQ(DSQ_FAIR, cpu));
+}
+
+static __always_inline u64 demoted_backlog(u32 llc, s32 cpu)
+{
+	return scx_bpf_dsq_nr_queued(LLC_DSQ(DSQ_DEMOTED, llc)) + scx_bpf_dsq_nr_queued(CPU_DSQ(DSQ_DEMOTED, cpu));
 }
 
 /* Also demoted work, which the next pick may promote. */
 static __always_inline bool deadline_work_waits(u32 llc, s32 cpu)
 {
 	return scx_bpf_dsq_nr_queued(LLC_DSQ(DSQ_DEADLINE, llc)) > 0 ||
-	       scx_bpf_dsq_nr_queued(CPU_DSQ(DSQ_DEADLINE, cpu)) > 0 ||
-	       scx_bpf_dsq_nr_queued(LLC_DSQ(DSQ_DEMOTED, llc)) > 0 ||
-	       scx_bpf_dsq_nr_queued(CPU_DSQ(DSQ_DEMOTED, cpu)) > 0;
+	       scx_bpf_dsq_nr_queued(CPU_DSQ(DSQ_DEADLINE, cpu)) > 0 || demoted_backlog(llc, cpu) > 0;
 }
 
 /* Take the earlier head of two queues; the other where that one was emptied or is not for us. */
@@ -40,6 +46,21 @@ static __always_inline bool take_earlier(u64 shared_dsq, u64 own_dsq, u64 shared
 	       (own_key != KEY_EMPTY && dsq_move_to_local(own_dsq));
 }
 
+/* A neighbour LLC's fair head that is far behind ours: weights hold across LLCs. One neighbour a pick. */
+static __noinline bool take_far_behind(u32 llc, s32 cpu, u64 own_head)
+{
+	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
+	u32 other;
+	u64 key;
+
+	if (!cpuc)
+		return false;
+	cpuc->next_llc++;
+	other = (llc + 1 + cpuc->next_llc % (nr_llcs - 1)) % nr_llcs;
+	key = first_key(LLC_DSQ(DSQ_FAIR, other));
+	return key != KEY_EMPTY && key + fair_balance_ns < own_head && dsq_move_to_local(LLC_DSQ(DSQ_FAIR, other));
+}
+
 /* The smallest virtual time of the fair and the demoted queues, unless the incumbent's is smaller. */
 static __noinline bool take_fair(u32 llc, s32 cpu, u64 incumbent_key, bool *keep)
 {
@@ -47,8 +68,11 @@ static __noinline bool take_fair(u32 llc, s32 cpu, u64 incumbent_key, bool *keep
 	u64 demoted_key = first_key(LLC_DSQ(DSQ_DEMOTED, llc)), own_demoted_key = first_key(CPU_DSQ(DSQ_DEMOTED, cpu));
 	u64 fair_head = fair_key < own_fair_key ? fair_key : own_fair_key;
 	u64 demoted_head = demoted_key < own_demoted_key ? demoted_key : own_demoted_key;
+	u64 head = fair_head < demoted_head ? fair_head : demoted_head;
 
-	if (incumbent_key != KEY_EMPTY && incumbent_key <= fair_head && incumbent_key <= demoted_head) {
+	if (nr_llcs > 1 && take_far_behind(llc, cpu, head < incumbent_key ? head : incumbent_key))
+		return true;
+	if (incumbent_key != KEY_EMPTY && incumbent_key <= head) {
 		*keep = true;
 		return false;
 	}
@@ -60,11 +84,28 @@ static __noinline bool take_fair(u32 llc, s32 cpu, u64 incumbent_key, bool *keep
 	return take_earlier(LLC_DSQ(DSQ_DEMOTED, llc), CPU_DSQ(DSQ_DEMOTED, cpu), demoted_key, own_demoted_key);
 }
 
-static __noinline bool take_deadline(u32 llc, s32 cpu, u64 incumbent_key, bool *keep)
+/* For the floor: only work without an SLO. */
+static __noinline bool take_floor(u32 llc, s32 cpu, u64 incumbent_key, bool *keep)
+{
+	u64 shared_key = first_key(LLC_DSQ(DSQ_FAIR, llc));
+	u64 own_key = first_key(CPU_DSQ(DSQ_FAIR, cpu));
+
+	if (incumbent_key != KEY_EMPTY && incumbent_key <= shared_key && incumbent_key <= own_key) {
+		*keep = true;
+		return false;
+	}
+	return take_earlier(LLC_DSQ(DSQ_FAIR, llc), CPU_DSQ(DSQ_FAIR, cpu), shared_key, own_key);
+}
+
+static __noinline bool take_deadline(u32 llc, s32 cpu, u64 now, u64 incumbent_key, bool *keep)
 {
 	u64 shared_key = first_key(LLC_DSQ(DSQ_DEADLINE, llc));
 	u64 own_key = first_key(CPU_DSQ(DSQ_DEADLINE, cpu));
 
+	if (shared_key != KEY_EMPTY && shared_key + overdue_ns < now) {
+		demote_overdue(llc, now);
+		shared_key = first_key(LLC_DSQ(DSQ_DEADLINE, llc));
+	}
 	if (incumbent_key != KEY_EMPTY && incumbent_key <= shared_key && incumbent_key <= own_key) {
 		*keep = true;
 		return false;
@@ -72,41 +113,60 @@ static __noinline bool take_deadline(u32 llc, s32 cpu, u64 incumbent_key, bool *
 	return take_earlier(LLC_DSQ(DSQ_DEADLINE, llc), CPU_DSQ(DSQ_DEADLINE, cpu), shared_key, own_key);
 }
 
+/* In 1/1024 of a CPU: doubled, and doubled again, while somebody waits very long. */
+u32 floor_share_now;
+
 /*
- * The floor: while fair work waits, it gets floor_quantum_ns in each interval of
- * floor_quantum_ns / floor_share on every CPU. Intervals missed are not made up for,
- * so that a debt never becomes one long run in front of a deadline.
+ * The floor: while work without an SLO waits, each CPU owes it floor_share of its time.
+ * What it got before counts in advance, up to one quantum, and a debt is never more than
+ * one quantum, so that it never becomes one long run in front of a deadline.
  */
 static __always_inline bool floor_is_due(struct cpu_ctx *cpuc, u64 backlog, u64 now)
 {
-	u64 interval_ns = (floor_quantum_ns << 10) / (floor_share ?: 1);
+	u64 passed_ns = now - cpuc->floor_at_ns;
 
-	if (!backlog) {
-		cpuc->floor_since_ns = now;
-		cpuc->floor_used_ns = 0;
+	cpuc->floor_at_ns = now;
+	if (!backlog || passed_ns > NSEC_PER_SEC) {
+		cpuc->floor_owed_ns = -(s64)floor_quantum_ns;
 		return false;
 	}
-	if (now - cpuc->floor_since_ns < interval_ns)
-		return false;
-	if (cpuc->floor_used_ns >= floor_quantum_ns) {
-		cpuc->floor_since_ns = now;
-		cpuc->floor_used_ns = 0;
-		return false;
-	}
-	return floor_share;
+	if (cpuc->floor_owed_ns < -(s64)floor_quantum_ns)
+		cpuc->floor_owed_ns = -(s64)floor_quantum_ns;
+	cpuc->floor_owed_ns += passed_ns * floor_share_now >> 10;
+	if (cpuc->floor_owed_ns > (s64)floor_quantum_ns)
+		cpuc->floor_owed_ns = floor_quantum_ns;
+	return floor_share_now && cpuc->floor_owed_ns >= 0;
 }
 
-/* The next interval starts when this one was due, not when a CPU came to look. */
-static __always_inline void floor_is_served(struct cpu_ctx *cpuc, u64 now)
+/* Ends at a tick: half a tick less than the quantum is the quantum on average. */
+static __always_inline void floor_run_begins(struct cpu_ctx *cpuc, u64 now)
 {
-	u64 interval_ns = (floor_quantum_ns << 10) / (floor_share ?: 1);
+	u64 protected_ns = floor_quantum_ns > tick_ns / 2 ? floor_quantum_ns - tick_ns / 2 : 1;
 
-	cpuc->floor_since_ns += interval_ns;
-	if (now - cpuc->floor_since_ns >= interval_ns)
-		cpuc->floor_since_ns = now;
-	cpuc->floor_used_ns = 0;
-	cpuc->protected_until_ns = now + floor_quantum_ns;
+	cpuc->protected_until_ns = now + protected_ns;
 	__sync_fetch_and_add(&health.floor_picks, 1);
+}
+
+/* Of the neighbours in the LLC: work that is bound to them and to this CPU. */
+static __noinline bool steal_restricted(u32 llc, s32 cpu)
+{
+	u32 first = llc_first[MASKED(llc, SLO_MAX_LLCS)];
+	u32 count = llc_cpus[MASKED(llc, SLO_MAX_LLCS)];
+	int i;
+
+	if (!count || !READ_ONCE(nr_restricted_waiting))
+		return false;
+	bpf_for(i, 0, victim_scan) {
+		u32 at = first + ((u32)cpu + 1 + i) % count;
+		u64 other = cpus_by_llc[MASKED(at, SLO_MAX_CPUS)];
+
+		if ((u32)i >= count)
+			break;
+		if (dsq_move_to_local(CPU_DSQ(DSQ_DEADLINE, other)) || dsq_move_to_local(CPU_DSQ(DSQ_FAIR, other)) ||
+		    dsq_move_to_local(CPU_DSQ(DSQ_DEMOTED, other)))
+			return true;
+	}
+	return false;
 }
 
 /* Another LLC's work: overdue deadlines always, anything where this CPU would go idle. */

@@ -8,6 +8,7 @@
  *   fair	ordered by virtual time
  *   demoted	deadline tasks whose pod is out of credit: they compete as fair work, by
  *		virtual time, and go back to the deadline queue once there is credit
+ *   throttled	tasks whose cgroup is out of quota, by when that may run again; one an LLC
  */
 #ifndef SCX_SLO_QUEUE_BPF_H
 #define SCX_SLO_QUEUE_BPF_H
@@ -17,6 +18,7 @@
 #define DSQ_DEADLINE	(1ULL << 32)
 #define DSQ_FAIR	(2ULL << 32)
 #define DSQ_DEMOTED	(3ULL << 32)
+#define DSQ_THROTTLED	(4ULL << 32)
 #define DSQ_OF_CPU	(1ULL << 40)
 
 /* The shared queue of a kind, and a CPU's own. */
@@ -60,6 +62,8 @@ static __noinline s32 create_queues(u32 nr_llcs_now, u32 nr_cpus_now)
 
 	bpf_for(i, 0, nr_llcs_now) {
 		err = create_three(i);
+		if (!err)
+			err = scx_bpf_create_dsq(LLC_DSQ(DSQ_THROTTLED, i), -1);
 		if (err)
 			return err;
 	}

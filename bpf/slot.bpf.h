@@ -46,20 +46,27 @@ static __always_inline u32 slot_of_task(struct task_struct *p, struct slot_cache
 	return cache->slot;
 }
 
-/* A task's slot with what hangs off it; `llc` chooses the counters' shard. */
+/* A task's slots (abi.h: its own, and the one that its SLO and counters hang off). */
 struct account {
 	u32 slot;
-	struct slo_policy *policy;
-	struct slo_stats *st;
+	u32 slo_slot;
+	struct slo_policy *policy;	/* of slot: weight and quota */
+	struct slo_policy *slo;		/* of slo_slot: budget, importance, credit */
+	struct slo_stats *st;		/* of slo_slot */
 };
 
+/* `llc` chooses the counters' shard. */
 static __always_inline bool account_of(struct task_struct *p, struct slot_cache *cache, u32 llc,
 				       struct account *at)
 {
 	at->slot = slot_of_task(p, cache);
 	at->policy = policy_of(at->slot);
-	at->st = stats_of(at->slot, llc);
-	return at->policy && at->st;
+	if (!at->policy)
+		return false;
+	at->slo_slot = at->slot == SLO_SLOT_SYSTEM ? SLO_SLOT_SYSTEM : at->policy->slo_slot;
+	at->slo = at->slo_slot == at->slot ? at->policy : policy_of(at->slo_slot);
+	at->st = stats_of(at->slo_slot, llc);
+	return at->slo && at->st;
 }
 
 #endif /* SCX_SLO_SLOT_BPF_H */

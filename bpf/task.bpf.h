@@ -6,6 +6,7 @@
 #include "slot.bpf.h"
 #include "account.bpf.h"
 #include "compat.bpf.h"
+#include "tunables.bpf.h"
 
 enum tier {
 	TIER_NONE = 0,		/* (CPU) idle, or another class runs there */
@@ -17,11 +18,16 @@ struct task_ctx {
 	struct slot_cache cache;
 	struct burst burst;
 	u64 deadline_ns;
-	u64 vtime_ns;		/* weighted CPU time, relative to the fair clock of `llc` */
+	u64 vtime_ns;		/* key in a fair queue: its group's virtual time and its place in the group */
+	u64 base_ns;		/* the group's virtual time in it */
 	u64 job_used_ns;	/* CPU time since the deadline was set */
+	u64 shed_until_ns;	/* gave way while overdue: not back in the deadline tier before */
 	u32 tier;
-	u32 llc;
+	u32 counted_slot;	/* the group that has it as runnable; SLO_NO_SLOT: none */
+	u32 waker_slot;		/* the group that has it as a waiting waker; SLO_NO_SLOT: none */
 	bool demoted;		/* fair for now: its pod is out of credit */
+	bool restricted;	/* when it waits, then in a CPU's own queue */
+	bool waits_restricted;	/* counted in nr_restricted_waiting */
 };
 
 struct {
@@ -35,9 +41,11 @@ struct cpu_ctx {
 	u64 deadline_ns;	/* of the running task, tier deadline */
 	u64 protected_until_ns;	/* a floor run: not to be preempted */
 	u64 claimed_until_ns;	/* kicked: somebody's task is on its way */
-	u64 floor_since_ns;	/* start of the floor's interval */
-	u64 floor_used_ns;	/* fair CPU time in it */
+	u64 floor_at_ns;	/* up to when floor_owed_ns is reckoned */
+	u64 fair_clock_ns;	/* for work with restricted affinity; 0: nothing fair ran here yet */
+	s64 floor_owed_ns;	/* CPU time that this CPU owes to work without an SLO */
 	u32 tier;		/* of the running task */
+	u32 next_llc;		/* whose fair queue to compare with next */
 };
 
 struct {
@@ -66,6 +74,11 @@ u32 nr_online_cpus;
 static __always_inline bool is_restricted(const struct task_struct *p)
 {
 	return p->nr_cpus_allowed < (int)nr_online_cpus || task_pinned_by_kernel(p);
+}
+
+static __always_inline bool is_agent(const struct task_struct *p)
+{
+	return agent_tgid && p->tgid == (s32)agent_tgid;
 }
 
 static __always_inline bool is_kthread(const struct task_struct *p)

@@ -3,43 +3,19 @@
  * Which tier a task belongs to now, and its key there.
  *
  * Deadline tier: earliest deadline first, deadline = wake-up + budget, postponed by a
- * budget for each quantum of CPU time used (CBS), so that an expired deadline of a
- * long job does not outrank fresh work. Fair tier: weighted virtual time.
- * Importance changes neither; it decides reservations (agent) and who sheds.
+ * budget for each quantum of CPU time used (CBS), and by as much as its pod is ahead of
+ * its reservation. Fair tier: the group's virtual time.
+ * Importance changes neither; it decides reservations (agent) and who gives way.
  */
 #ifndef SCX_SLO_TIER_BPF_H
 #define SCX_SLO_TIER_BPF_H
 
 #include "task.bpf.h"
+#include "group.bpf.h"
 #include "credit.bpf.h"
-#include "tunables.bpf.h"
+#include "quota.bpf.h"
 
 #define NICE_0_WEIGHT	100
-
-/* Fair clock of each LLC: the largest virtual time that was given a CPU. */
-u64 fair_clock_ns[SLO_MAX_LLCS];
-
-static __always_inline u64 fair_clock(u32 llc)
-{
-	return READ_ONCE(fair_clock_ns[MASKED(llc, SLO_MAX_LLCS)]);
-}
-
-/* Not at 0, so that a lag below the clock never wraps. */
-static __always_inline void start_fair_clocks(void)
-{
-	int llc;
-
-	bpf_for(llc, 0, nr_llcs)
-		fair_clock_ns[MASKED(llc, SLO_MAX_LLCS)] = NSEC_PER_SEC;
-}
-
-static __always_inline void advance_fair_clock(u32 llc, u64 vtime_ns)
-{
-	u64 *clock_ns = &fair_clock_ns[MASKED(llc, SLO_MAX_LLCS)];
-
-	if ((s64)(vtime_ns - READ_ONCE(*clock_ns)) > 0)
-		WRITE_ONCE(*clock_ns, vtime_ns);
-}
 
 static __always_inline bool heartbeat_is_fresh(u64 now)
 {
@@ -48,46 +24,57 @@ static __always_inline bool heartbeat_is_fresh(u64 now)
 	return now < beat || now - beat < heartbeat_timeout_ns;
 }
 
-static __always_inline bool is_agent(struct task_struct *p)
-{
-	return agent_tgid && p->tgid == (s32)agent_tgid;
-}
-
 static __always_inline bool is_exempt_from_credit(struct task_struct *p)
 {
 	return is_kthread(p) || is_agent(p);
 }
 
 /* What a task may ask for: 0 is fair work, else its relative deadline. */
-static __always_inline u64 relative_deadline(struct task_struct *p, u32 slot, struct slo_policy *policy, u64 now)
+static __always_inline u64 relative_deadline(struct task_struct *p, struct account *at, u64 now)
 {
 	if (is_kthread(p))
 		return kthread_deadline_ns;
-	if (slot == SLO_SLOT_SYSTEM || is_agent(p))
+	if (at->slot == SLO_SLOT_SYSTEM || is_agent(p))
 		return system_deadline_ns;
-	if (!(policy->flags & SLO_POLICY_DEADLINE) || !heartbeat_is_fresh(now))
+	if (!(at->slo->flags & SLO_POLICY_DEADLINE) || !heartbeat_is_fresh(now))
 		return 0;
-	return policy->budget_ns;
+	return at->slo->budget_ns;
 }
 
-
-/* Keep a fair task within [clock - lag, clock + debt] of the LLC it queues on. */
-static __always_inline void place_fairly(struct task_ctx *task, u32 llc)
+/*
+ * The key in a fair queue: the group's virtual time, and behind it a place for each of its
+ * tasks, so that the group's threads spread over its share instead of using it up in one
+ * go. A task that just woke stands behind other wakers only; nice moves it within the group.
+ */
+static __always_inline void place_fairly(struct task_struct *p, struct task_ctx *task, struct account *at,
+					 s32 cpu, u64 slice_ns, bool woke, u64 now)
 {
-	u64 clock_ns = fair_clock(llc);
+	struct cpu_ctx *cpuc = task->restricted ? cpu_ctx_of(cpu) : NULL;
+	struct group *group = group_of(at->slot);
+	u32 weight = p->scx.weight ?: NICE_0_WEIGHT;
+	u64 clock_ns = cpuc ? cpuc->fair_clock_ns : 0;
+	u32 share;
+	s64 ahead;
 
-	if (task->llc != llc) {
-		task->vtime_ns += clock_ns - fair_clock(task->llc);
-		task->llc = llc;
-	}
-	if ((s64)(task->vtime_ns - (clock_ns - fair_lag_ns)) < 0)
-		task->vtime_ns = clock_ns - fair_lag_ns;
-	else if ((s64)(task->vtime_ns - (clock_ns + fair_debt_ns)) > 0)
-		task->vtime_ns = clock_ns + fair_debt_ns;
+	if (!group)
+		return;
+	if (!clock_ns)
+		clock_ns = READ_ONCE(fair_clock_ns);
+	share = share_of(group, at->slot, now);
+	ahead = woke ? READ_ONCE(group->nr_wakers) : READ_ONCE(group->nr_runnable) - 1;
+	if (ahead < 0)
+		ahead = 0;
+	if (ahead > 4096)
+		ahead = 4096;
+	task->base_ns = group_vtime(group, at->policy, share, clock_ns);
+	task->vtime_ns = task->base_ns + over_share(slice_ns, share) * ahead * NICE_0_WEIGHT / weight;
+	if (at->policy->flags & SLO_POLICY_IDLE)
+		task->vtime_ns += idle_group_delay_ns * nr_online_cpus;
 }
 
 /* Postpone the deadline by a budget for each quantum of CPU time used since it was set (CBS). */
-static __always_inline void set_deadline(struct task_ctx *task, u64 relative_ns, struct reservation *r, u64 now)
+static __always_inline void set_deadline(struct task_ctx *task, u64 relative_ns, struct reservation *r,
+					 u64 greed_ns, u64 now)
 {
 	u64 quantum_ns = relative_ns * r->cpus_fp >> SLO_CPU_SHIFT;
 
@@ -97,54 +84,133 @@ static __always_inline void set_deadline(struct task_ctx *task, u64 relative_ns,
 		task->job_used_ns = 0;
 		task->deadline_ns = (task->deadline_ns > now ? task->deadline_ns : now) + relative_ns;
 	}
+	/* at least as late as a wake-up of this moment would be */
+	if (greed_ns && task->deadline_ns < now + relative_ns + greed_ns)
+		task->deadline_ns = now + relative_ns + greed_ns;
 }
 
 /*
- * Decide the tier and the key. `fresh`: the task just woke, so its deadline starts
- * now. Sets burst.out_of_credit, which blames later misses on the pod's own use.
+ * Deadline and tier for a task that may ask for one; false: it has no credit. `fresh`: the
+ * task just woke, so its deadline starts now.
  */
-static __always_inline void choose_tier(struct task_struct *p, struct task_ctx *task, u32 slot,
-					struct slo_policy *policy, u32 llc, bool fresh, u64 now)
+static __always_inline bool enter_deadline_tier(struct task_struct *p, struct task_ctx *task, struct account *at,
+						u64 relative_ns, bool fresh, u64 now)
 {
-	u64 relative_ns = relative_deadline(p, slot, policy, now);
+	bool exempt = is_exempt_from_credit(p);
 	struct reservation r;
+	u64 greed_ns = 0;
+	s64 credit_ns;
 
-	task->tier = TIER_FAIR;
-	task->demoted = false;
-	place_fairly(task, llc);
-	if (!relative_ns)
-		return;
-
-	reservation_of(policy, slot, &r);
-	if (!is_exempt_from_credit(p) && credit_of(&r, now) <= 0) {
-		task->burst.out_of_credit = true;
-		task->demoted = true;
-		return;
+	if (now < task->shed_until_ns)
+		return false;
+	reservation_of(at->slo, at->slo_slot, &r);
+	if (!exempt) {
+		credit_ns = credit_of(&r, now);
+		if (credit_ns <= 0) {
+			task->burst.out_of_credit = true;
+			return false;
+		}
+		greed_ns = ahead_of_reservation(&r, credit_ns);
 	}
-	task->tier = TIER_DEADLINE;
 	if (fresh)
 		task->deadline_ns = 0;
-	set_deadline(task, relative_ns, &r, now);
+	set_deadline(task, relative_ns, &r, greed_ns, now);
+	return true;
+}
+
+/* Decide the tier and the key; `cpu`: whose queue it joins if it is restricted. */
+static __always_inline void choose_tier(struct task_struct *p, struct task_ctx *task, struct account *at,
+					s32 cpu, u64 slice_ns, bool fresh, u64 now)
+{
+	u64 relative_ns = relative_deadline(p, at, now);
+
+	task->demoted = false;
+	if (relative_ns) {
+		if (enter_deadline_tier(p, task, at, relative_ns, fresh, now)) {
+			task->tier = TIER_DEADLINE;
+			return;
+		}
+		task->demoted = true;
+	}
+	task->tier = TIER_FAIR;
+	place_fairly(p, task, at, cpu, slice_ns, fresh, now);
+}
+
+/* The running task as a competitor of the queues: no place behind itself. */
+static __always_inline void keep_place(struct task_struct *p, struct task_ctx *task, struct account *at, s32 cpu,
+				       u64 now)
+{
+	choose_tier(p, task, at, cpu, 0, false, now);
 }
 
 /* Account CPU time used since the last call, in the tier in which it was used. */
 static __always_inline void charge(struct task_struct *p, struct task_ctx *task, struct account *at,
-				   struct cpu_ctx *cpuc)
+				   struct cpu_ctx *cpuc, u32 llc, u64 now)
 {
-	u64 used_ns = burst_charge(p, &task->burst, at->policy, at->st);
-	u32 weight = p->scx.weight ?: NICE_0_WEIGHT;
+	u64 used_ns = burst_charge(p, &task->burst, at->slo, at->st);
+	struct group *group = group_of(at->slot);
 	struct reservation r;
 
-	if (!used_ns)
+	if (!used_ns || !group)
 		return;
 	task->job_used_ns += used_ns;
-	task->vtime_ns += used_ns * NICE_0_WEIGHT / weight;
+	group_charge(group, at->slot, used_ns, now);
+	if (is_limited(p, at->policy))
+		charge_quotas(at->slot, llc, used_ns, now);
 	if (task->tier == TIER_DEADLINE) {
-		reservation_of(at->policy, at->slot, &r);
+		reservation_of(at->slo, at->slo_slot, &r);
 		credit_draw(&r, used_ns);
-	} else {
-		cpuc->floor_used_ns += used_ns;
+	} else if (!task->demoted) {
+		cpuc->floor_owed_ns -= used_ns;
 	}
+}
+
+/* The group that counts this task as runnable: moved along when the task's slot changed. */
+static __always_inline void count_in(struct task_ctx *task, u32 slot)
+{
+	if (task->counted_slot == slot)
+		return;
+	if (task->counted_slot != SLO_NO_SLOT)
+		group_leaves(task->counted_slot);
+	task->counted_slot = slot;
+	group_enters(slot);
+}
+
+static __always_inline void count_out(struct task_ctx *task)
+{
+	if (task->counted_slot != SLO_NO_SLOT)
+		group_leaves(task->counted_slot);
+	task->counted_slot = SLO_NO_SLOT;
+}
+
+static __always_inline void waker_waits(struct task_ctx *task, u32 slot)
+{
+	struct group *group = group_of(slot);
+
+	if (!group || task->waker_slot != SLO_NO_SLOT)
+		return;
+	task->waker_slot = slot;
+	__sync_fetch_and_add(&group->nr_wakers, 1);
+}
+
+/* Tasks with restricted affinity that wait in some CPU's queue: no need to look when there are none. */
+u64 nr_restricted_waiting;
+
+/* It runs, or sleeps again: in no queue of ours. */
+static __always_inline void left_queue(struct task_ctx *task)
+{
+	struct group *group;
+
+	if (task->waits_restricted) {
+		task->waits_restricted = false;
+		__sync_fetch_and_sub(&nr_restricted_waiting, 1);
+	}
+	if (task->waker_slot == SLO_NO_SLOT)
+		return;
+	group = group_of(task->waker_slot);
+	if (group)
+		__sync_fetch_and_sub(&group->nr_wakers, 1);
+	task->waker_slot = SLO_NO_SLOT;
 }
 
 #endif /* SCX_SLO_TIER_BPF_H */

@@ -22,7 +22,7 @@ const volatile u32 agent_tgid = 0;
 const volatile u64 tick_ns = 4 * NSEC_PER_MSEC;
 
 /*
- * Longest slice of a fair task; divided among the waiting ones, not below a tick.
+ * Longest slice of a fair task; divided among the waiting ones, not below half a tick.
  * Longer: fewer switches for batch. Risk: a fair task without a kick waits longer.
  */
 const volatile u64 fair_slice_ns = 20 * NSEC_PER_MSEC;
@@ -34,13 +34,34 @@ const volatile u64 fair_round_ns = 40 * NSEC_PER_MSEC;
 const volatile u64 deadline_slice_ns = 8 * NSEC_PER_MSEC;
 
 /*
- * Sleepers keep at most this much of the CPU time that they did not use. More:
- * interactive fair work is quicker. Risk: it can push steady batch aside.
+ * A group that was idle keeps at most this much of the CPU time that it did not use. More:
+ * work that comes in bursts is quicker. Risk: it can push steady work aside for that long.
  */
 const volatile u64 fair_lag_ns = 20 * NSEC_PER_MSEC;
 
-/* A pod that ran on credit and drops to the fair tier waits at most as if it were this far ahead. */
-const volatile u64 fair_debt_ns = 100 * NSEC_PER_MSEC;
+/*
+ * A group that ran ahead of its share (a pod in the deadline tier) waits at most this much
+ * fair time for it. More: shares over time are truer. Risk: longer waits once out of credit.
+ */
+const volatile u64 fair_debt_ns = 200 * NSEC_PER_MSEC;
+
+/* Groups with cpu.idle queue this much fair time behind the others: last, but not never. */
+const volatile u64 idle_group_delay_ns = 2 * NSEC_PER_SEC;
+
+/* A group without a runnable task counts for this long among its siblings. Less: more recounting. */
+const volatile u64 group_idle_ns = 100 * NSEC_PER_MSEC;
+
+/* A cached share may be this old while groups come and go. Less: more divisions a wake-up. */
+const volatile u64 share_max_age_ns = 2 * NSEC_PER_MSEC;
+
+/* An LLC takes the head of another's fair queue when that is behind its own by more than this fair time. */
+const volatile u64 fair_balance_ns = 20 * NSEC_PER_MSEC;
+
+/*
+ * A task that has been runnable for this long goes to the front of its queue, and the floor
+ * doubles (again at twice the time). The kernel ejects a scheduler that lets one wait 30 s.
+ */
+const volatile u64 rescue_ns = 5 * NSEC_PER_SEC;
 
 /*
  * Floor of the fair tier, in 1/1024 of each CPU while fair work waits there.
@@ -48,8 +69,26 @@ const volatile u64 fair_debt_ns = 100 * NSEC_PER_MSEC;
  */
 const volatile u32 floor_share = 102;
 
-/* A floor run cannot be preempted for this long; without it the floor exists on paper only. */
+/*
+ * What the floor gives at once, and what fair work may have had in advance. A floor run
+ * cannot be preempted until the tick nearest to its end; without that the floor exists on
+ * paper only. Longer: fewer switches. Risk: a deadline waits for that long.
+ */
 const volatile u64 floor_quantum_ns = 4 * NSEC_PER_MSEC;
+
+/*
+ * A pod may be ahead of its reservation by this much time, or by deadline_burst_cpu_ns of CPU
+ * time, without a later deadline. Less: a pod that never stops running yields sooner to pods
+ * that do. Risk: a clump of requests counts as greed.
+ */
+const volatile u64 deadline_burst_ns = 40 * NSEC_PER_MSEC;
+const volatile u64 deadline_burst_cpu_ns = 10 * NSEC_PER_MSEC;
+
+/*
+ * An overdue deadline task gives way to more important deadline work after this long, as
+ * fair work; else the overdue outrank the fresh, and one pod's overload becomes everybody's.
+ */
+const volatile u64 overdue_ns = 4 * NSEC_PER_MSEC;
 
 /* A running deadline task is preempted by one whose deadline is earlier by more than this. */
 const volatile u64 preempt_margin_ns = NSEC_PER_MSEC;
@@ -78,7 +117,11 @@ const volatile u64 kthread_deadline_ns = NSEC_PER_MSEC;
  */
 const volatile u64 heartbeat_timeout_ns = 8 * NSEC_PER_SEC;
 
-/* How often the timer looks for stalled tasks and an old heartbeat. */
+/* How often the timer looks for stalled tasks, changed groups and an old heartbeat. */
 const volatile u64 watch_interval_ns = 100 * NSEC_PER_MSEC;
+
+/* The quota timer's shortest and longest pause while tasks are held back by cpu.max. */
+const volatile u64 quota_min_ns = 500 * NSEC_PER_USEC;
+const volatile u64 quota_max_ns = 10 * NSEC_PER_MSEC;
 
 #endif /* SCX_SLO_TUNABLES_BPF_H */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The timer: reports tasks that have waited past their budget and still do (a task
- * that never runs would otherwise never be counted), and notices an agent that hangs.
+ * The watch: reports tasks that have waited past their budget and still do (a task that
+ * never runs would otherwise never be counted), rescues who waits far too long, settles
+ * which groups are active, and notices an agent that hangs.
  */
 #ifndef SCX_SLO_WATCH_BPF_H
 #define SCX_SLO_WATCH_BPF_H
@@ -9,8 +10,12 @@
 #include "queue.bpf.h"
 #include "task.bpf.h"
 #include "tier.bpf.h"
+#include "promote.bpf.h"
+#include "pick.bpf.h"
 
-#define WATCH_DEPTH	32	/* tasks looked at per queue: the head has waited longest */
+#define WATCH_DEPTH	32		/* tasks looked at per end of a queue */
+#define RESCUED		1ULL		/* a key in front of all others */
+#define FLOOR_SHARE_MOST 512		/* half of a CPU */
 
 struct watch {
 	struct bpf_timer timer;
@@ -24,52 +29,75 @@ struct {
 	__type(value, struct watch);
 } watches SEC(".maps");
 
-static __noinline int report_if_stalled(s32 pid, u32 llc, u64 now)
+/* The longest that a fair task was found waiting in this round. */
+u64 longest_wait_ns;
+
+/* Reports a broken promise; says how long the task has been waiting. */
+static __noinline u64 look_at_waiter(s32 pid, u32 llc, u64 now)
 {
 	struct task_struct *p = bpf_task_from_pid(pid);
-	struct slo_policy *policy;
-	struct slo_stats *st;
+	u64 since, waited_ns = 0, burst_ns;
 	struct task_ctx *task;
-	u64 since, waited_ns;
+	struct account at;
 
 	if (!p)
 		return 0;
 	task = ctx_of(p);
-	if (!task)
+	if (!task || !account_of_queued(task, llc, &at))
 		goto out;
-	policy = policy_of(task->cache.slot);
-	st = stats_of(task->cache.slot, llc);
 	since = task->burst.wait_since_ns;
-	if (!policy || !st || !policy->budget_ns || !since || now < since || task->burst.missed)
+	if (!since || now < since)
 		goto out;
-	waited_ns = task->burst.wait_ns + now - since;
-	if (waited_ns > policy->budget_ns) {
-		u32 reason = task->burst.out_of_credit ? SLO_REASON_OVER : SLO_REASON_STALL;
-
+	waited_ns = now - since;
+	burst_ns = task->burst.wait_ns + waited_ns;
+	if (at.slo->budget_ns && !task->burst.missed && burst_ns > at.slo->budget_ns) {
 		__sync_fetch_and_add(&health.stalls, 1);
-		report_miss(p, &task->burst, task->cache.slot, policy, st, waited_ns, reason, now);
+		report_miss(p, &task->burst, at.slo_slot, at.slo, at.st, burst_ns,
+			    blame(&task->burst, SLO_REASON_STALL), now);
 	}
 out:
 	bpf_task_release(p);
-	return 0;
+	return waited_ns;
 }
 
-static __noinline void find_stalls(u64 dsq_id, u32 llc, u64 now)
+/* `from`: 0 the head, who goes next, or SCX_DSQ_ITER_REV the tail, where starving tasks would be. */
+static __noinline int look_through(u64 dsq_id, u32 llc, u64 from, u64 now)
 {
 	struct bpf_iter_scx_dsq it;
 	struct task_struct *p;
+	u64 waited_ns;
 	int i;
 
 	if (scx_bpf_dsq_nr_queued(dsq_id) <= 0)
-		return;
-	bpf_iter_scx_dsq_new(&it, dsq_id, 0);
+		return 0;
+	bpf_iter_scx_dsq_new(&it, dsq_id, from);
 	bpf_for(i, 0, WATCH_DEPTH) {
 		p = bpf_iter_scx_dsq_next(&it);
 		if (!p)
 			break;
-		report_if_stalled(p->pid, llc, now);
+		waited_ns = look_at_waiter(p->pid, llc, now);
+		if (waited_ns > longest_wait_ns)
+			longest_wait_ns = waited_ns;
+		if (waited_ns > rescue_ns && p->scx.dsq_vtime > RESCUED) {
+			dsq_move_vtime(&it, p, dsq_id, tick_ns, RESCUED);
+			__sync_fetch_and_add(&health.rescues, 1);
+		}
 	}
 	bpf_iter_scx_dsq_destroy(&it);
+	return 0;
+}
+
+/* Who waits very long waits for lack of CPU time: the floor of fair work rises until that is over. */
+static __always_inline void raise_floor(void)
+{
+	u32 share = floor_share;
+
+	if (longest_wait_ns > rescue_ns)
+		share *= 2;
+	if (longest_wait_ns > 2 * rescue_ns)
+		share *= 2;
+	floor_share_now = share < FLOOR_SHARE_MOST ? share : FLOOR_SHARE_MOST;
+	longest_wait_ns = 0;
 }
 
 static int look(void *map, u32 *key, struct watch *watch)
@@ -85,11 +113,18 @@ static int look(void *map, u32 *key, struct watch *watch)
 	/* Until 6.17 or so the verifier takes this callback for sleepable, like init that sets it. */
 	bpf_rcu_read_lock();
 	bpf_for(i, 0, nr_llcs) {
-		find_stalls(LLC_DSQ(DSQ_DEADLINE, i), i, now);
-		find_stalls(LLC_DSQ(DSQ_FAIR, i), i, now);
-		find_stalls(LLC_DSQ(DSQ_DEMOTED, i), i, now);
+		look_through(LLC_DSQ(DSQ_DEADLINE, i), i, 0, now);
+		look_through(LLC_DSQ(DSQ_FAIR, i), i, 0, now);
+		look_through(LLC_DSQ(DSQ_FAIR, i), i, SCX_DSQ_ITER_REV, now);
+		look_through(LLC_DSQ(DSQ_DEMOTED, i), i, 0, now);
+	}
+	bpf_for(i, 0, nr_cpus) {
+		look_through(CPU_DSQ(DSQ_DEADLINE, i), llc_of(i), 0, now);
+		look_through(CPU_DSQ(DSQ_FAIR, i), llc_of(i), SCX_DSQ_ITER_REV, now);
 	}
 	bpf_rcu_read_unlock();
+	raise_floor();
+	settle_groups(now);
 	bpf_timer_start(&watch->timer, watch_interval_ns, 0);
 	return 0;
 }
