@@ -1,0 +1,211 @@
+/** Measured windows -> the figures that scenarios are judged by. Pure. */
+import type { MeasuredProgress, MeasuredRun, MeasuredService, MeasuredWindow } from './measured.ts';
+import { summarise } from './percentiles.ts';
+import { isService, type PodSpec, type Scenario } from './scenario.ts';
+import { isSustained } from './stream.ts';
+
+export interface PodFigures {
+  /** CPUs used. */
+  cpus: number;
+  latency?: {
+    requests: number;
+    p50Ms: number;
+    p99Ms: number;
+    p999Ms: number;
+    maxMs: number;
+    /** The queue did not grow: see stream.ts. */
+    sustained: boolean;
+    offeredPerSecond: number;
+    /** Where it is not sustained: the rate that is. */
+    servedPerSecond: number;
+    /** CPU of one request. */
+    costMs: number;
+    nominalMs: number;
+  };
+  waits?: { bursts: number; misses: number; byReason: Record<string, number>; missRatio: number };
+  progress?: { perSecond: number; maxGapMs: number; leastPerSecond: number; mostPerSecond: number };
+}
+
+/** One policy in one window of one run. */
+export interface WindowFigures {
+  policy: string;
+  case: string;
+  run: number;
+  scheduler: string;
+  failure?: string;
+  seconds: number;
+  pods: Record<string, PodFigures>;
+  /** CPUs by `pod/container`. */
+  containers: Record<string, number>;
+  /** Cgroups' CPU as a share of CPUs x window. */
+  accountedShare: number;
+  /** Pods that are no service: their CPU as a share of what services and everything outside pods leave. */
+  batchCpuShare?: number;
+  agentCpus?: number;
+  otherCpus: number;
+  maxLateMs: number;
+  /** Of the scheduler's own programs. */
+  programs?: {
+    nsPerWakeUp: number;
+    wakeUpsPerSecond: number;
+    overheadPct: number;
+    byName: Record<string, number>;
+  };
+  slots?: { have: number; want: number };
+}
+
+/** What judges get: all windows of a scenario. */
+export interface Figures {
+  cpus: number;
+  windows: readonly WindowFigures[];
+}
+
+/** A condition with what was found: a target, or something without which the figures do not count. */
+export interface Target {
+  name: string;
+  /** undefined: there are no figures to judge. */
+  ok: boolean | undefined;
+  detail: string;
+}
+
+const sum = (values: Iterable<number>): number => [...values].reduce((total, value) => total + value, 0);
+
+const latencyOf = (
+  service: MeasuredService,
+  usedSeconds: number,
+  seconds: number,
+): NonNullable<PodFigures['latency']> => {
+  const { p50Ms, p99Ms, p999Ms, maxMs, requests } = summarise(service.latenciesMs);
+  return {
+    requests,
+    p50Ms,
+    p99Ms,
+    p999Ms,
+    maxMs,
+    sustained: isSustained(requests, service.backlog, service.oldestMs),
+    offeredPerSecond: requests / seconds,
+    servedPerSecond: service.servedInWindow / seconds,
+    costMs: (usedSeconds * 1000) / service.servedInWindow,
+    nominalMs: service.requestMs,
+  };
+};
+
+const progressOf = (
+  parts: readonly MeasuredProgress[],
+  seconds: number,
+): NonNullable<PodFigures['progress']> => ({
+  perSecond: sum(parts.map((part) => part.count)) / seconds,
+  maxGapMs: Math.max(...parts.map((part) => part.maxGapMs)),
+  leastPerSecond: Math.min(...parts.map((part) => part.leastCount)) / seconds,
+  mostPerSecond: Math.max(...parts.map((part) => part.mostCount)) / seconds,
+});
+
+const podFigures = (window: MeasuredWindow, name: string): PodFigures => {
+  const seconds = window.windowMs / 1000;
+  const used = window.podSeconds[name] ?? 0;
+  const service = window.services.find((one) => one.pod === name);
+  const waits = window.waits[name];
+  const parts = window.progress.filter((one) => one.pod === name);
+  const misses = sum(Object.values(waits?.misses ?? {}));
+  return {
+    cpus: used / seconds,
+    ...(service === undefined ? {} : { latency: latencyOf(service, used, seconds) }),
+    ...(waits === undefined
+      ? {}
+      : {
+          waits: {
+            bursts: waits.bursts,
+            misses,
+            byReason: waits.misses,
+            missRatio: waits.bursts > 0 ? misses / waits.bursts : 0,
+          },
+        }),
+    ...(parts.length === 0 ? {} : { progress: progressOf(parts, seconds) }),
+  };
+};
+
+const programsOf = (window: MeasuredWindow, cpus: number): WindowFigures['programs'] => {
+  if (window.programs === undefined) return undefined;
+  const { programs, wakeUps, seconds } = window.programs;
+  const ns = sum(programs.map((program) => program.ns));
+  return {
+    nsPerWakeUp: ns / wakeUps,
+    wakeUpsPerSecond: wakeUps / seconds,
+    overheadPct: (100 * ns) / (seconds * 1e9 * cpus),
+    byName: Object.fromEntries(programs.map((program) => [program.name, program.ns / wakeUps])),
+  };
+};
+
+const windowFigures = (
+  window: MeasuredWindow,
+  run: MeasuredRun,
+  specs: readonly PodSpec[],
+): WindowFigures => {
+  const seconds = window.windowMs / 1000;
+  const common = { policy: window.policy, case: window.case, run: run.run, scheduler: window.scheduler };
+  const capacity = seconds * run.cpus;
+  const services = specs.filter(isService).map((pod) => window.podSeconds[pod.name] ?? 0);
+  const batch = specs.filter((pod) => !isService(pod)).map((pod) => window.podSeconds[pod.name] ?? 0);
+  const left = capacity - sum(services) - window.otherSeconds;
+  const programs = programsOf(window, run.cpus);
+  return {
+    ...common,
+    ...(window.failure === undefined ? {} : { failure: window.failure }),
+    seconds,
+    pods: Object.fromEntries(Object.keys(window.podSeconds).map((name) => [name, podFigures(window, name)])),
+    containers: Object.fromEntries(
+      Object.entries(window.containerSeconds).map(([name, used]) => [name, used / seconds]),
+    ),
+    accountedShare: (window.podsSeconds + window.otherSeconds) / capacity,
+    ...(sum(batch) > 0 ? { batchCpuShare: sum(batch) / left } : {}),
+    ...(window.agentSeconds === undefined ? {} : { agentCpus: window.agentSeconds / seconds }),
+    otherCpus: window.otherSeconds / seconds,
+    maxLateMs: window.maxLateMs,
+    ...(programs === undefined ? {} : { programs }),
+    ...(window.slots === undefined ? {} : { slots: window.slots }),
+  };
+};
+
+export const figuresOf = (scenario: Scenario, runs: readonly MeasuredRun[]): Figures => ({
+  cpus: scenario.machine.cpus,
+  windows: runs.flatMap((run) =>
+    run.windows.map((window) => {
+      const specs = scenario.cases.find((one) => one.name === window.case)?.pods ?? [];
+      return windowFigures(window, run, specs);
+    }),
+  ),
+});
+
+/** The windows of one policy in one case that worked, in the order of the runs. */
+export const windowsOf = (figures: Figures, policy: string, caseName?: string): WindowFigures[] =>
+  figures.windows
+    .filter(
+      (window) =>
+        window.policy === policy &&
+        window.failure === undefined &&
+        (caseName === undefined || window.case === caseName),
+    )
+    .toSorted((a, b) => a.run - b.run);
+
+/** NaN of an empty list; of an even number the mean of the middle two. */
+export const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+};
+
+/** `read` of each run of `policy` divided by the same of the same run of `base`. */
+export const pairedRatios = (
+  figures: Figures,
+  policy: string,
+  base: string,
+  caseName: string,
+  read: (window: WindowFigures) => number | undefined,
+): number[] =>
+  windowsOf(figures, policy, caseName).flatMap((window) => {
+    const other = windowsOf(figures, base, caseName).find((one) => one.run === window.run);
+    const value = read(window);
+    const reference = other === undefined ? undefined : read(other);
+    return value === undefined || reference === undefined ? [] : [value / reference];
+  });
