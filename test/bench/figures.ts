@@ -152,7 +152,11 @@ const windowFigures = (
     ...common,
     ...(window.failure === undefined ? {} : { failure: window.failure }),
     seconds,
-    pods: Object.fromEntries(Object.keys(window.podSeconds).map((name) => [name, podFigures(window, name)])),
+    pods: Object.fromEntries(
+      specs
+        .filter(({ name }) => name in window.podSeconds || window.progress.some(({ pod }) => pod === name))
+        .map(({ name }) => [name, podFigures(window, name)]),
+    ),
     containers: Object.fromEntries(
       Object.entries(window.containerSeconds).map(([name, used]) => [name, used / seconds]),
     ),

@@ -21,6 +21,8 @@ export interface PeerOptions {
 }
 
 const PEERS_DIR = 'build/vm/bench/peers';
+/** Where `make bpf` puts the plain EDF design, and where the guest sees it. */
+const EDF_BUILT = 'build/bench/edf';
 const EDF_DIR = 'build/vm/bench/edf';
 
 const isProgram = (file: string): boolean => {
@@ -36,7 +38,7 @@ const argumentsOf = (file: string): string[] =>
         .filter((line) => line !== '')
     : [];
 
-/** The directory that peers.sh prints: one executable a peer, and edf/ with objects. undefined: no such script. */
+/** The directory that peers.sh prints, with one executable a peer; undefined: no such script. */
 const builtDir = (project: string): string | undefined => {
   const script = join(project, 'test/bench/peers.sh');
   if (!existsSync(script)) return undefined;
@@ -65,8 +67,8 @@ export const gatherPeers = ({ project, given, built, wanted }: PeerOptions): Gat
     basename(file),
     { program: join(PEERS_DIR, basename(file)), args: argumentsOf(file) },
   ]);
-  const edf = dir === undefined ? undefined : join(dir, 'edf');
-  const hasEdf = edf !== undefined && existsSync(edf);
+  const edf = join(project, EDF_BUILT);
+  const hasEdf = existsSync(edf);
   if (hasEdf) cpSync(edf, edfDir, { recursive: true, dereference: true });
   return { peers: Object.fromEntries(peers), edfObjects: hasEdf ? EDF_DIR : undefined };
 };

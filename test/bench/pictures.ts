@@ -1,9 +1,10 @@
 /** build/bench/<scenario>.svg. Pure. */
+import { barPicture } from './bar-picture.ts';
 import type { MeasuredRun } from './measured.ts';
 import { type Curve, percentilePicture } from './percentile-picture.ts';
 import { machineText } from './report.ts';
 import type { ScenarioResult } from './result.ts';
-import type { Scenario } from './scenario.ts';
+import type { Chart, Scenario } from './scenario.ts';
 
 /** All runs of a policy as one curve. */
 const curveOf = (
@@ -16,9 +17,9 @@ const curveOf = (
   latenciesMs: runs.flatMap((run) =>
     run.windows
       .filter((window) => window.policy === policy && window.case === caseName)
-      .flatMap((window) =>
-        window.services.filter(({ pod }) => pod === result.primary).flatMap((one) => one.latenciesMs),
-      ),
+      .flatMap((window) => window.services)
+      .filter(({ pod }) => pod === result.primary)
+      .flatMap(({ latenciesMs }) => latenciesMs),
   ),
   sustained: result.policies[policy]?.sustained.every(Boolean) ?? false,
 });
@@ -39,5 +40,28 @@ const latencyPicture = (scenario: Scenario, result: ScenarioResult, runs: readon
   });
 };
 
-export const pictureOf = (scenario: Scenario, result: ScenarioResult, runs: readonly MeasuredRun[]): string =>
-  latencyPicture(scenario, result, runs);
+const chartPicture = (scenario: Scenario, result: ScenarioResult, chart: Chart): string => {
+  const figures = { cpus: result.cpus, windows: result.windows };
+  return barPicture({
+    title: scenario.name,
+    subtitle: [machineText(result), scenario.title],
+    label: chart.label,
+    groups: chart.rows.map(({ name, values }) => ({
+      name,
+      bars: Object.keys(result.policies).map((policy) => ({
+        label: policy,
+        values: values(figures, policy).filter(Number.isFinite),
+      })),
+    })),
+    ...(chart.mark === undefined ? {} : { mark: chart.mark }),
+  });
+};
+
+export const pictureOf = (
+  scenario: Scenario,
+  result: ScenarioResult,
+  runs: readonly MeasuredRun[],
+): string =>
+  scenario.chart === undefined
+    ? latencyPicture(scenario, result, runs)
+    : chartPicture(scenario, result, scenario.chart);

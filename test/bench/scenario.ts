@@ -38,6 +38,8 @@ export interface PodSpec {
 export interface Case {
   name: string;
   pods: readonly PodSpec[];
+  /** Where it needs another one than the scenario's. */
+  windowSeconds?: number;
 }
 
 export interface Machine {
@@ -46,6 +48,14 @@ export interface Machine {
   memoryMb: number;
   /** QEMU's -smp topology, such as `sockets=2,cores=8`; absent: one socket. */
   topology?: string;
+}
+
+export interface Chart {
+  /** What a bar is, with its unit. */
+  label: string;
+  rows: readonly { name: string; values: (figures: Figures, policy: string) => number[] }[];
+  /** A line across: what should be. */
+  mark?: { value: number; label: string };
 }
 
 export interface Scenario {
@@ -71,6 +81,8 @@ export interface Scenario {
   runs: number;
   warmUpSeconds: number;
   windowSeconds: number;
+  /** What the picture shows in place of the primary service's latency: bars, one a row and policy. */
+  chart?: Chart;
   /** What scx-slo must show. Pure. */
   judge(figures: Figures): Target[];
 }

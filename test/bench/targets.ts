@@ -21,31 +21,64 @@ export const p99Of =
   (window) =>
     window.pods[pod]?.latency?.p99Ms;
 
-/** Of all runs: the median must be within the bound. */
-const bounded = (
-  name: string,
-  values: readonly number[],
-  limit: { atMost: number } | { atLeast: number },
-  unit: { scale: number; digits: number; text: string },
-): Target => {
-  const middle = median(values);
-  const within = 'atMost' in limit ? middle <= limit.atMost : middle >= limit.atLeast;
-  return {
-    name,
-    ok: values.length === 0 ? undefined : within,
-    detail: `${spread(
-      values.map((value) => value * unit.scale),
-      unit.digits,
-    )}${unit.text}`,
-  };
-};
+/** How a value is printed: times `scale`, so many digits, then the unit. */
+export interface Unit {
+  scale: number;
+  digits: number;
+  text: string;
+}
 
-const TIMES = { scale: 1, digits: 2, text: ' x' };
-const PERCENT = { scale: 100, digits: 2, text: ' %' };
-const MS = { scale: 1, digits: 1, text: ' ms' };
+export const TIMES: Unit = { scale: 1, digits: 2, text: ' x' };
+export const PERCENT: Unit = { scale: 100, digits: 2, text: ' %' };
+export const MS: Unit = { scale: 1, digits: 1, text: ' ms' };
+export const INSTRUCTIONS: Unit = { scale: 1, digits: 0, text: ' instructions' };
 
-const read = (figures: Figures, caseName: string, one: Read, policy = OURS): number[] =>
+/** What work without an SLO always gets, less one tick a second: architecture section 10. */
+export const FLOOR_SHARE = 0.096;
+
+const show = (values: readonly number[], { scale, digits, text: unit }: Unit): string =>
+  `${spread(
+    values.map((value) => value * scale),
+    digits,
+  )}${unit}`;
+
+/** The median of the runs. */
+export const atMost = (name: string, values: readonly number[], limit: number, unit: Unit): Target => ({
+  name,
+  ok: values.length === 0 ? undefined : median(values) <= limit,
+  detail: show(values, unit),
+});
+
+/** The median of the runs. */
+export const atLeast = (name: string, values: readonly number[], limit: number, unit: Unit): Target => ({
+  name,
+  ok: values.length === 0 ? undefined : median(values) >= limit,
+  detail: show(values, unit),
+});
+
+/** `one` of each run of a policy in a case. */
+export const read = (figures: Figures, caseName: string, one: Read, policy = OURS): number[] =>
   windowsOf(figures, policy, caseName).flatMap((window) => one(window) ?? []);
+
+/** `one` in one case by the same in another, run by run. */
+export const pairedCases = (
+  figures: Figures,
+  policy: string,
+  caseName: string,
+  baseCase: string,
+  one: Read,
+): number[] =>
+  windowsOf(figures, policy, caseName).flatMap((window) => {
+    const base = windowsOf(figures, policy, baseCase).find(({ run }) => run === window.run);
+    const [value, reference] = [one(window), base === undefined ? undefined : one(base)];
+    return value === undefined || reference === undefined ? [] : [value / reference];
+  });
+
+/** An instruction takes 2 ns on the virtual clock (test/vm/qemu.ts: icount shift 1). */
+const NS_PER_INSTRUCTION = 2;
+
+export const instructionsOf: Read = (window) =>
+  window.programs === undefined ? undefined : window.programs.nsPerWakeUp / NS_PER_INSTRUCTION;
 
 /** Every run keeps up with its load. */
 export const sustained = (figures: Figures, caseName: string, pod: string, policy = OURS): Target => {
@@ -66,10 +99,10 @@ export const ratioAtMost = (
   one: Read,
   limit: number,
 ): Target =>
-  bounded(
+  atMost(
     `${what} at most ${limit} x ${base}`,
     pairedRatios(figures, OURS, base, caseName, one),
-    { atMost: limit },
+    limit,
     TIMES,
   );
 
@@ -81,27 +114,27 @@ export const ratioAtLeast = (
   one: Read,
   limit: number,
 ): Target =>
-  bounded(
+  atLeast(
     `${what} at least ${limit} x ${base}`,
     pairedRatios(figures, OURS, base, caseName, one),
-    { atLeast: limit },
+    limit,
     TIMES,
   );
 
 export const missesAtMost = (figures: Figures, caseName: string, pod: string, share: number): Target =>
-  bounded(
+  atMost(
     `${pod} misses at most ${share * 100} %`,
     read(figures, caseName, (window) => window.pods[pod]?.waits?.missRatio),
-    { atMost: share },
+    share,
     PERCENT,
   );
 
 /** CPU of the pods that are no service, as a share of what services and the rest of the node leave. */
 export const batchAtLeast = (figures: Figures, caseName: string, share: number): Target =>
-  bounded(
+  atLeast(
     `batch gets at least ${share * 100} % of the CPU left`,
     read(figures, caseName, (window) => window.batchCpuShare),
-    { atLeast: share },
+    share,
     PERCENT,
   );
 
@@ -113,14 +146,14 @@ export const cpuAtLeast = (
   share: number,
   name: string,
 ): Target =>
-  bounded(
+  atLeast(
     name,
     read(
       figures,
       caseName,
       (window) => pods.reduce((total, pod) => total + (window.pods[pod]?.cpus ?? 0), 0) / figures.cpus,
     ),
-    { atLeast: share },
+    share,
     PERCENT,
   );
 
@@ -154,7 +187,7 @@ export const gapAtMost = (
   return {
     name: `no thread of ${pods.join(', ')} waits more than ${ms / 1000} s`,
     ok: values.length === 0 ? undefined : values.every((value) => value <= ms),
-    detail: `longest ${spread(values, MS.digits)}${MS.text}`,
+    detail: `longest ${show(values, MS)}`,
   };
 };
 
@@ -168,5 +201,3 @@ export const staysLoaded = (figures: Figures, caseName: string): Target => {
     detail: failures.length === 0 ? `${all.length} runs` : failures.join('; '),
   };
 };
-
-export { bounded, MS, PERCENT, read, TIMES };

@@ -13,6 +13,7 @@ export interface PodState {
   pod: string;
   container: string;
   slot: number;
+  cgroupId: string;
   misses: Record<string, number>;
   shed: number;
   reservedCpus: number;

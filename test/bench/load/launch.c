@@ -2,13 +2,16 @@
 /*
  * launch LIST: runs every program of LIST, one a line: the directory of its cgroup,
  * then the subcommand and its arguments, separated by single spaces. Each child joins
- * its cgroup before it does anything. Prints `started`; ends when all have ended.
+ * its cgroup before it does anything, and ends with this program. Prints `started`;
+ * ends when all have ended.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bench.h"
@@ -43,6 +46,7 @@ static void start(char *line)
 	if (child < 0)
 		die("cannot fork: %s", strerror(errno));
 	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		join_cgroup(words[0]);
 		exit(run_command(count - 1, words + 1));
 	}

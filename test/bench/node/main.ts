@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { argv, execPath } from 'node:process';
 import { hostSysfs } from '../../../agent/kernel/sysfs.ts';
 import { readTopology } from '../../../agent/kernel/topology.ts';
-import { closeNodeCgroups, openNodeCgroups } from '../../demo/node-cgroups.ts';
+import { cgroupId, closeNodeCgroups, openNodeCgroups } from '../../demo/node-cgroups.ts';
 import { stopHugePages } from '../../demo/quiet-kernel.ts';
 import type { Job, MeasuredRun, MeasuredWindow } from '../measured.ts';
 import { ALONE_AGAIN, type Case, podsOf, type Scenario } from '../scenario.ts';
@@ -89,6 +89,21 @@ interface OpenPolicy {
   observer: ReturnType<typeof observe> | undefined;
 }
 
+/** Pods of which the agent has the right cgroup, their own or their container's, in a slot. */
+const slotsRight = (
+  pods: readonly NodePod[],
+  slots: readonly { pod: string; cgroupId: string }[] | undefined,
+): Pick<MeasuredWindow, 'slots'> => {
+  if (slots === undefined) return {};
+  const found = new Set(slots.map(({ pod, cgroupId }) => `${pod} ${cgroupId}`));
+  const slos = slosOf(pods);
+  const isRight = ({ spec, cgroup, containers }: NodePod): boolean =>
+    [cgroup, ...containers.map((one) => one.cgroup)].some((path) =>
+      found.has(`${spec.name} ${cgroupId(path)}`),
+    );
+  return { slots: { have: slos.filter(isRight).length, want: slos.length } };
+};
+
 const hasAgent = (policy: string): boolean => policy === 'scx-slo' || policy === 'edf';
 
 class Bench {
@@ -103,8 +118,9 @@ class Bench {
     this.#nsPerTurn = nsPerTurn;
   }
 
-  get #load(): LoadOptions {
-    const { warmUpSeconds, windowSeconds } = this.#scenario;
+  #load(one: Case): LoadOptions {
+    const { warmUpSeconds } = this.#scenario;
+    const windowSeconds = one.windowSeconds ?? this.#scenario.windowSeconds;
     return {
       program,
       cpus,
@@ -146,17 +162,16 @@ class Bench {
         policy,
         caseName: one.name,
         scheduler,
-        load: this.#load,
+        load: this.#load(one),
         withAgent: hasAgent(policy),
         observer: open.observer,
         countPrograms: this.#scenario.countPrograms === true,
       });
-      const have = await open.running.slots();
+      const slots = slotsRight(open.pods, await open.running.slots());
       killPods();
       const after = schedulerName();
       const left =
         after === scheduler ? {} : { failure: `${scheduler} left in the window, ${after} took over` };
-      const slots = have === undefined ? {} : { slots: { have, want: slosOf(open.pods).length } };
       return { ...measured, ...slots, ...left };
     } catch (error) {
       await this.close();

@@ -19,8 +19,8 @@ export interface PolicyContext {
 }
 
 export interface RunningPolicy {
-  /** Slots that the agent has, when one runs. */
-  slots(): Promise<number | undefined>;
+  /** Which cgroup of which pod has a slot, when an agent runs. */
+  slots(): Promise<readonly { pod: string; cgroupId: string }[] | undefined>;
   stop(): Promise<void>;
 }
 
@@ -103,7 +103,7 @@ const startOurs = async (
   };
   const agent = await startAgent(mode, options);
   return {
-    slots: async () => (await agent.state()).pods.length,
+    slots: async () => (await agent.state()).pods,
     stop: async () => {
       await agent.stop();
       await untilState('disabled', PEER_STOP_LIMIT_MS);
