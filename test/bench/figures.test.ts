@@ -73,9 +73,9 @@ test('a queue that is left at the end is not sustained', () => {
   );
 });
 
-test("batch's share is of what services and the rest of the node leave", () => {
+test("batch's share is of what services leave", () => {
   const { batchCpuShare, accountedShare } = only();
-  expect(batchCpuShare).toBeCloseTo(9 / (10 - 0.008 - 0.5));
+  expect(batchCpuShare).toBeCloseTo(9 / (10 - 0.008));
   expect(accountedShare).toBeCloseTo(0.9508);
 });
 

@@ -39,7 +39,7 @@ export interface WindowFigures {
   containers: Record<string, number>;
   /** Cgroups' CPU as a share of CPUs x window. */
   accountedShare: number;
-  /** Pods that are no service: their CPU as a share of what services and everything outside pods leave. */
+  /** Pods that are no service: their CPU as a share of what services leave of the node. */
   batchCpuShare?: number;
   agentCpus?: number;
   otherCpus: number;
@@ -146,7 +146,7 @@ const windowFigures = (
   const capacity = seconds * run.cpus;
   const services = specs.filter(isService).map((pod) => window.podSeconds[pod.name] ?? 0);
   const batch = specs.filter((pod) => !isService(pod)).map((pod) => window.podSeconds[pod.name] ?? 0);
-  const left = capacity - sum(services) - window.otherSeconds;
+  const left = capacity - sum(services);
   const programs = programsOf(window, run.cpus);
   return {
     ...common,
@@ -190,6 +190,9 @@ export const windowsOf = (figures: Figures, policy: string, caseName?: string): 
         (caseName === undefined || window.case === caseName),
     )
     .toSorted((a, b) => a.run - b.run);
+
+/** CPUs that a pod used; NaN where that is not known. */
+export const podCpus = (window: WindowFigures, pod: string): number => window.pods[pod]?.cpus ?? Number.NaN;
 
 /** NaN of an empty list; of an even number the mean of the middle two. */
 export const median = (values: readonly number[]): number => {

@@ -1,4 +1,4 @@
-import { type Figures, type Target, windowsOf } from '../figures.ts';
+import { type Figures, podCpus, type Target, windowsOf } from '../figures.ts';
 import type { Scenario } from '../scenario.ts';
 import { atMost, cpuAtLeast, OURS, p99Of, ratioAtMost, sustained, TIMES } from '../targets.ts';
 import { BATCH, batchPods, ONE_VIRTUAL_CPU, SHORT, servicePod } from './pods.ts';
@@ -9,7 +9,7 @@ const SERVICE = 'api';
 /** The batch pod that gets most, by the one that gets least: their weights are the same. */
 const imbalance = (figures: Figures): number[] =>
   windowsOf(figures, OURS, CASE).map((window) => {
-    const used = BATCH.map((pod) => window.pods[pod]?.cpus ?? Number.NaN);
+    const used = BATCH.map((pod) => podCpus(window, pod));
     return Math.max(...used) / Math.min(...used);
   });
 

@@ -7,6 +7,7 @@ const services: PodSpec[] = ['api', 'web'].map((name) =>
   servicePod({ name, share: 0.6, request: 0.2, budgetMs: 20, importance: 80 }),
 );
 
+const BATCH = 'batch';
 const [FEW, MANY] = ['20 batch tasks a CPU', '600 batch tasks a CPU'];
 /** The kernel ejects a scheduler that leaves a task waiting for 30 s. */
 const PAST_THE_WATCHDOG_SECONDS = 40;
@@ -18,8 +19,8 @@ export const batchWait: Scenario = {
   policies: ['eevdf-requests', 'edf', 'scx-slo'],
   peers: false,
   cases: [
-    { name: FEW, pods: [...services, batchPod('batch', 20)] },
-    { name: MANY, pods: [...services, batchPod('batch', 600)], windowSeconds: PAST_THE_WATCHDOG_SECONDS },
+    { name: FEW, pods: [...services, batchPod(BATCH, 20)] },
+    { name: MANY, pods: [...services, batchPod(BATCH, 600)], windowSeconds: PAST_THE_WATCHDOG_SECONDS },
   ],
   primary: 'api',
   saturated: true,
@@ -29,8 +30,13 @@ export const batchWait: Scenario = {
     rows: [FEW, MANY].map((name) => ({
       name,
       values: (figures, policy) =>
-        read(figures, name, (window) => (window.pods.batch?.progress?.maxGapMs ?? Number.NaN) / 1000, policy),
+        read(
+          figures,
+          name,
+          (window) => (window.pods[BATCH]?.progress?.maxGapMs ?? Number.NaN) / 1000,
+          policy,
+        ),
     })),
   },
-  judge: (figures) => [gapAtMost(figures, FEW, ['batch'], 1000), staysLoaded(figures, MANY)],
+  judge: (figures) => [gapAtMost(figures, FEW, [BATCH], 1000), staysLoaded(figures, MANY)],
 };

@@ -1,4 +1,4 @@
-import type { Figures, Target } from '../figures.ts';
+import { type Figures, podCpus, type Target } from '../figures.ts';
 import type { PodSpec, Scenario } from '../scenario.ts';
 import { batchAtLeast, missesAtMost, read, within } from '../targets.ts';
 import { batchPod, ONE_VIRTUAL_CPU, SHORT, servicePod, TWO_WALL_CPUS, WALL } from './pods.ts';
@@ -34,7 +34,7 @@ const judge = (figures: Figures): Target[] =>
       figures,
       name,
       `${name}: usage by quota`,
-      (window) => (window.pods[pod]?.cpus ?? Number.NaN) / (LIMIT * figures.cpus),
+      (window) => podCpus(window, pod) / (LIMIT * figures.cpus),
       1,
       TOLERANCE,
     ),
@@ -58,12 +58,7 @@ export const limits: Scenario = {
     rows: CASES.map(({ name, pod }) => ({
       name,
       values: (figures, policy) =>
-        read(
-          figures,
-          name,
-          (window) => (window.pods[pod]?.cpus ?? Number.NaN) / (LIMIT * figures.cpus),
-          policy,
-        ),
+        read(figures, name, (window) => podCpus(window, pod) / (LIMIT * figures.cpus), policy),
     })),
     mark: { value: 1, label: 'quota' },
   },

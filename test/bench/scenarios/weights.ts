@@ -1,4 +1,4 @@
-import type { Figures, Target, WindowFigures } from '../figures.ts';
+import { type Figures, podCpus, type Target, type WindowFigures } from '../figures.ts';
 import type { ContainerSpec, PodSpec, Scenario } from '../scenario.ts';
 import { read, staysLoaded, within } from '../targets.ts';
 import { ONE_VIRTUAL_CPU, SHORT, TWO_WALL_CPUS, WALL } from './pods.ts';
@@ -22,9 +22,7 @@ const podShare = (figures: Figures, caseName: string, pod: PodSpec, pods: readon
     figures,
     caseName,
     `${caseName}: share of ${pod.name}`,
-    (window) =>
-      (window.pods[pod.name]?.cpus ?? Number.NaN) /
-      pods.reduce((sum, { name }) => sum + (window.pods[name]?.cpus ?? Number.NaN), 0),
+    (window) => podCpus(window, pod.name) / pods.reduce((sum, { name }) => sum + podCpus(window, name), 0),
     request(pod) / all,
     TOLERANCE,
   );
@@ -70,12 +68,7 @@ export const weights: Scenario = {
       {
         name: 'heavy / light, 3 : 1 requested',
         values: (figures, policy) =>
-          read(
-            figures,
-            'pods',
-            (window) => (window.pods.heavy?.cpus ?? Number.NaN) / (window.pods.light?.cpus ?? Number.NaN),
-            policy,
-          ),
+          read(figures, 'pods', (window) => podCpus(window, 'heavy') / podCpus(window, 'light'), policy),
       },
       {
         name: 'containers, 2 : 1 requested',
