@@ -3,6 +3,7 @@ import { figures, latency, window } from './fake-figures.ts';
 import { figuresOf, median, pairedRatios, windowsOf } from './figures.ts';
 import type { MeasuredRun, MeasuredService, MeasuredWindow } from './measured.ts';
 import { noisyNeighbour } from './scenarios/noisy-neighbour.ts';
+import { p99Of } from './targets.ts';
 
 const service = (change: Partial<MeasuredService> = {}): MeasuredService => ({
   pod: 'api',
@@ -118,5 +119,5 @@ test('pairs are of the same run; a run without its counterpart is left out', () 
   const of = (policy: string, runIndex: number, p99Ms: number) =>
     window(policy, 'c', { api: { cpus: 1, latency: latency({ p99Ms }) } }, { run: runIndex });
   const found = figures(of('a', 1, 20), of('a', 0, 10), of('b', 0, 5), of('a', 2, 7));
-  expect(pairedRatios(found, 'a', 'b', 'c', (one) => one.pods.api?.latency?.p99Ms)).toEqual([2]);
+  expect(pairedRatios(found, 'a', 'b', 'c', p99Of('api'))).toEqual([2]);
 });

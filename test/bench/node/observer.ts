@@ -5,7 +5,7 @@
 import { failureText, isFailure } from '../../../agent/failure.ts';
 import { SLO_SLOT_FIRST } from '../../../agent/kernel/layout.gen.ts';
 import { openObserver } from '../../../agent/kernel/observer.ts';
-import type { KernelSession } from '../../../agent/kernel/port.ts';
+import { type KernelSession, NO_SLOT } from '../../../agent/kernel/port.ts';
 import { hostSysfs } from '../../../agent/kernel/sysfs.ts';
 import { readTopology } from '../../../agent/kernel/topology.ts';
 import type { MeasuredWaits } from '../measured.ts';
@@ -42,7 +42,13 @@ export const observe = (pods: readonly NodePod[]): BenchObserver => {
       reservedCpus: 0,
       creditCapNs: 0,
       creditSlot: slot,
+      sloSlot: slot,
+      parentSlot: NO_SLOT,
       weight: 100,
+      idle: false,
+      quotaNs: 0,
+      periodUs: 0,
+      limited: false,
       deadline: false,
     });
     if (failed) throw new Error(failureText(failed));
