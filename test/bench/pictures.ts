@@ -3,8 +3,8 @@ import { barPicture } from './bar-picture.ts';
 import type { MeasuredRun } from './measured.ts';
 import { type Curve, percentilePicture } from './percentile-picture.ts';
 import { machineText } from './report.ts';
-import type { ScenarioResult } from './result.ts';
-import type { Chart, Scenario } from './scenario.ts';
+import type { ChartResult, ScenarioResult } from './result.ts';
+import type { Scenario } from './scenario.ts';
 
 /** All runs of a policy as one curve. */
 const curveOf = (
@@ -40,28 +40,21 @@ const latencyPicture = (scenario: Scenario, result: ScenarioResult, runs: readon
   });
 };
 
-const chartPicture = (scenario: Scenario, result: ScenarioResult, chart: Chart): string => {
-  const figures = { cpus: result.cpus, windows: result.windows };
-  return barPicture({
-    title: scenario.name,
-    subtitle: [machineText(result), scenario.title],
+const chartPicture = (result: ScenarioResult, chart: ChartResult): string =>
+  barPicture({
+    title: result.scenario,
+    subtitle: [machineText(result), result.title],
     label: chart.label,
     groups: chart.rows.map(({ name, values }) => ({
       name,
-      bars: Object.keys(result.policies).map((policy) => ({
-        label: policy,
-        values: values(figures, policy).filter(Number.isFinite),
-      })),
+      bars: Object.entries(values).map(([label, found]) => ({ label, values: found })),
     })),
     ...(chart.mark === undefined ? {} : { mark: chart.mark }),
   });
-};
 
 export const pictureOf = (
   scenario: Scenario,
   result: ScenarioResult,
   runs: readonly MeasuredRun[],
 ): string =>
-  scenario.chart === undefined
-    ? latencyPicture(scenario, result, runs)
-    : chartPicture(scenario, result, scenario.chart);
+  result.chart === undefined ? latencyPicture(scenario, result, runs) : chartPicture(result, result.chart);

@@ -1,4 +1,5 @@
 /** What a person reads of results: build/bench/report.md, and the same table on the terminal. Pure. */
+import { shortNumber } from './bar-picture.ts';
 import { median, type Target } from './figures.ts';
 import { latencyText } from './picture-axes.ts';
 import type { PolicyResult, ScenarioResult } from './result.ts';
@@ -66,6 +67,18 @@ const rowsOf = (result: ScenarioResult): string[][] => {
     ...policies.map(([name, policy]) => [name, ...columns.map(({ show }) => show(policy, result))]),
   ];
 };
+
+/** What the scenario is about: one row of it a line, one policy a column. */
+const chartRows = ({ chart, policies }: ScenarioResult): string[][] =>
+  chart === undefined
+    ? []
+    : [
+        [chart.label, ...Object.keys(policies)],
+        ...chart.rows.map(({ name, values }) => [
+          name,
+          ...Object.keys(policies).map((policy) => cell(values[policy] ?? [], shortNumber)),
+        ]),
+      ];
 
 const markdownTable = ([head = [], ...rows]: string[][]): string[] => [
   `| ${head.join(' | ')} |`,
@@ -180,6 +193,7 @@ const section = (result: ScenarioResult): string[] => {
           `**Checks of the instrument that failed, so read with care:** ${invalid.map(({ name, detail }) => `${name} (${detail})`).join('; ')}.`,
           '',
         ]),
+    ...(result.chart === undefined ? [] : [...markdownTable(chartRows(result)), '']),
     ...markdownTable(rowsOf(result)),
     '',
     ...failuresOf(result),
@@ -225,6 +239,7 @@ export const reportMarkdown = (results: readonly ScenarioResult[]): string => {
 export const terminalText = (result: ScenarioResult): string =>
   [
     `${result.scenario}: ${machineText(result)}`,
+    ...(result.chart === undefined ? [] : [textTable(chartRows(result))]),
     textTable(rowsOf(result)),
     ...failuresOf(result),
     ...result.validity

@@ -1,7 +1,7 @@
 /** build/bench/<scenario>.json (architecture section 8, with more fields). Pure. */
 import { type Figures, figuresOf, type Target, type WindowFigures } from './figures.ts';
 import type { MeasuredRun } from './measured.ts';
-import { ALONE_AGAIN, type Scenario } from './scenario.ts';
+import { ALONE_AGAIN, type Chart, type Scenario } from './scenario.ts';
 import { aaSpread, validityOf } from './validity.ts';
 
 /** One list entry a run. A policy that failed in a run has none for it. */
@@ -22,6 +22,12 @@ export interface PolicyResult {
   failures: string[];
 }
 
+export interface ChartResult {
+  label: string;
+  rows: { name: string; values: Record<string, number[]> }[];
+  mark?: { value: number; label: string };
+}
+
 export interface ScenarioResult {
   scenario: string;
   title: string;
@@ -35,6 +41,8 @@ export interface ScenarioResult {
   policies: Record<string, PolicyResult>;
   /** Two runs of `alone` differ by so much (p99, median over the runs), as a share. */
   aaSpread?: number;
+  /** What the scenario is about, where that is not the primary service's latency: by row and policy, one entry a run. */
+  chart?: ChartResult;
   validity: Target[];
   targets: Target[];
   /** Everything: policy, case, run, pods. */
@@ -77,6 +85,22 @@ const policyResult = (scenario: Scenario, figures: Figures, policy: string): Pol
   };
 };
 
+const chartOf = (chart: Chart, figures: Figures, policies: readonly string[]): ChartResult => ({
+  label: chart.label,
+  rows: chart.rows.map(({ name, values }) => ({
+    name,
+    values: Object.fromEntries(
+      policies.map((policy) => [
+        policy,
+        values(figures, policy)
+          .filter(Number.isFinite)
+          .map((value) => round(value)),
+      ]),
+    ),
+  })),
+  ...(chart.mark === undefined ? {} : { mark: chart.mark }),
+});
+
 export const resultOf = (scenario: Scenario, runs: readonly MeasuredRun[]): ScenarioResult => {
   const figures = figuresOf(scenario, runs);
   const policies = [...new Set(figures.windows.map((window) => window.policy))].filter(
@@ -99,6 +123,7 @@ export const resultOf = (scenario: Scenario, runs: readonly MeasuredRun[]): Scen
       inTableOrder.map((policy) => [policy, policyResult(scenario, figures, policy)]),
     ),
     ...(Number.isNaN(spread) ? {} : { aaSpread: round(spread) }),
+    ...(scenario.chart === undefined ? {} : { chart: chartOf(scenario.chart, figures, inTableOrder) }),
     validity: validityOf(scenario, runs, figures),
     targets: scenario.judge(figures),
     windows: [...figures.windows],

@@ -174,6 +174,10 @@ export const within = (
   };
 };
 
+/** Of the pod's threads, off the CPU; NaN where that is not known. */
+export const longestWaitMs = (window: WindowFigures, pod: string): number =>
+  window.pods[pod]?.progress?.maxGapMs ?? Number.NaN;
+
 /** In every run. */
 export const gapAtMost = (
   figures: Figures,
@@ -182,7 +186,7 @@ export const gapAtMost = (
   ms: number,
 ): Target => {
   const values = read(figures, caseName, (window) =>
-    Math.max(...pods.map((pod) => window.pods[pod]?.progress?.maxGapMs ?? Number.NaN)),
+    Math.max(...pods.map((pod) => longestWaitMs(window, pod))),
   );
   return {
     name: `no thread of ${pods.join(', ')} waits more than ${ms / 1000} s`,

@@ -1,5 +1,5 @@
 import type { PodSpec, Scenario } from '../scenario.ts';
-import { gapAtMost, read, staysLoaded } from '../targets.ts';
+import { gapAtMost, longestWaitMs, read, staysLoaded } from '../targets.ts';
 import { batchPod, ONE_VIRTUAL_CPU, SHORT, servicePod } from './pods.ts';
 
 /** Together they want more than the node: batch is left with its floor. */
@@ -30,12 +30,7 @@ export const batchWait: Scenario = {
     rows: [FEW, MANY].map((name) => ({
       name,
       values: (figures, policy) =>
-        read(
-          figures,
-          name,
-          (window) => (window.pods[BATCH]?.progress?.maxGapMs ?? Number.NaN) / 1000,
-          policy,
-        ),
+        read(figures, name, (window) => longestWaitMs(window, BATCH) / 1000, policy),
     })),
   },
   judge: (figures) => [gapAtMost(figures, FEW, [BATCH], 1000), staysLoaded(figures, MANY)],

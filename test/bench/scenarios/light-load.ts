@@ -22,7 +22,7 @@ export const lightLoad: Scenario = {
   title:
     'a service that keeps the node 30 % busy, without batch; then a pipe ping-pong; then a messaging benchmark',
   machine: ONE_VIRTUAL_CPU,
-  policies: ['alone', 'eevdf', 'edf', 'scx-slo'],
+  policies: ['eevdf', 'edf', 'scx-slo'],
   peers: true,
   cases: [
     { name: CALM, pods: [servicePod({ name: SERVICE, share: 0.3, request: 0.2, budgetMs: 20 })] },
@@ -48,8 +48,8 @@ export const lightLoad: Scenario = {
   primary: SERVICE,
   saturated: false,
   ...SHORT,
-  warmUpSeconds: 2,
-  windowSeconds: 8,
+  warmUpSeconds: 1,
+  windowSeconds: 7,
   judge,
 };
 
@@ -60,5 +60,7 @@ export const lightLoadWall: Scenario = {
   machine: TWO_WALL_CPUS,
   ...WALL,
   windowSeconds: 5,
+  policies: ['eevdf', 'scx-slo'],
+  peers: false,
   judge: () => [],
 };

@@ -59,8 +59,8 @@ export const packing: Scenario = {
   primary: SERVICE,
   saturated: true,
   ...SHORT,
-  warmUpSeconds: 2,
-  windowSeconds: 6,
+  warmUpSeconds: 1.5,
+  windowSeconds: 5,
   chart: {
     label: `highest load whose p99 stays within ${SLO_MS} ms, in % of the node`,
     rows: [
