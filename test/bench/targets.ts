@@ -6,12 +6,12 @@ export const OURS = 'scx-slo';
 const text = (value: number, digits: number): string =>
   Number.isFinite(value) ? value.toFixed(digits) : 'unknown';
 
-/** `1.08 (1.02 .. 1.11)`; of one run the value alone. */
+/** `1.08 (1.02 .. 1.11)`; where all are the same, the value alone. */
 export const spread = (values: readonly number[], digits = 2): string => {
   if (values.length === 0) return 'no figures';
   const middle = text(median(values), digits);
-  if (values.length === 1) return middle;
-  return `${middle} (${text(Math.min(...values), digits)} .. ${text(Math.max(...values), digits)})`;
+  const [low, high] = [text(Math.min(...values), digits), text(Math.max(...values), digits)];
+  return low === high ? middle : `${middle} (${low} .. ${high})`;
 };
 
 type Read = (window: WindowFigures) => number | undefined;
