@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { figures, latency, window } from './fake-figures.ts';
-import { figuresOf, median, pairedRatios, windowsOf } from './figures.ts';
+import { median, pairedRatios, windowsOf } from './figures.ts';
 import type { MeasuredRun, MeasuredService, MeasuredWindow } from './measured.ts';
+import { figuresOf } from './measured-figures.ts';
 import { noisyNeighbour } from './scenarios/noisy-neighbour.ts';
 import { p99Of } from './targets.ts';
 

@@ -79,7 +79,7 @@ test('the file has one entry a run, and names clock and kernel', () => {
     missRatio: [0.002, 0.002, 0.002],
     agentCpuPct: [2, 2, 2],
   });
-  expect(result.policies.eevdf?.sustained).toEqual([false, false, false]);
+  expect(result.policies.eevdf).toMatchObject({ sustained: [false, false, false] });
   expect(result.policies.scx_peer).toMatchObject({ p99Ms: [] });
   expect(result.aaSpread).toBe(0);
 });

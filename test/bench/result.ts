@@ -1,6 +1,7 @@
 /** build/bench/<scenario>.json (architecture section 8, with more fields). Pure. */
-import { type Figures, figuresOf, type Target, type WindowFigures } from './figures.ts';
+import type { Figures, Target, WindowFigures } from './figures.ts';
 import type { MeasuredRun } from './measured.ts';
+import { figuresOf } from './measured-figures.ts';
 import { ALONE_AGAIN, type Chart, type Scenario } from './scenario.ts';
 import { aaSpread, validityOf } from './validity.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { poissonArrivals } from './arrivals.ts';
-import { figuresOf } from './figures.ts';
 import type { MeasuredRun, MeasuredWindow } from './measured.ts';
+import { figuresOf } from './measured-figures.ts';
 import { ALONE_AGAIN } from './scenario.ts';
 import { noisyNeighbour } from './scenarios/noisy-neighbour.ts';
 import { ordinarySeed } from './seeds.ts';
