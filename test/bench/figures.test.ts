@@ -10,6 +10,8 @@ const service = (change: Partial<MeasuredService> = {}): MeasuredService => ({
   pod: 'api',
   requestMs: 2,
   ratePerSecond: 200,
+  seed: 1,
+  warmUpMs: 0,
   startsMs: [0, 5, 10, 15],
   latenciesMs: [2, 3, 4, 5],
   lowerBounds: 0,

@@ -1,6 +1,6 @@
 /** Scenario and choices of the person -> the boots to run. Pure. */
 import type { Job } from './measured.ts';
-import { ALONE_AGAIN, type Scenario, serviceRatePerSecond } from './scenario.ts';
+import { ALONE_AGAIN, type Case, type Scenario, serviceRatePerSecond } from './scenario.ts';
 import { ordinarySeed } from './seeds.ts';
 
 export type Peers = Job['peers'];
@@ -30,23 +30,23 @@ export const orderOf = (policies: readonly string[], run: number): string[] => {
 /** Two services never share a range of seeds. */
 const SEEDS_PER_SERVICE = 10_000;
 
-const seedsOf = (scenario: Scenario, run: number): Record<string, number> => {
+const seedsOfCase = (scenario: Scenario, one: Case, run: number): Record<string, number> => {
   const { cpus } = scenario.machine;
-  const seeds: Record<string, number> = {};
-  for (const { pods } of scenario.cases) {
-    for (const pod of pods) {
-      const work = pod.containers.find((container) => container.work.kind === 'service')?.work;
-      if (work?.kind !== 'service' || pod.name in seeds) continue;
-      const first = 1 + SEEDS_PER_SERVICE * Object.keys(seeds).length;
-      const { requestMs } = work;
-      const { warmUpSeconds, windowSeconds } = scenario;
-      const ratePerSecond = serviceRatePerSecond(work, cpus);
-      const spec = { ratePerSecond, requestMs, workers: cpus, warmUpSeconds, windowSeconds };
-      seeds[pod.name] = ordinarySeed(spec, run, first);
-    }
-  }
-  return seeds;
+  const { warmUpSeconds, windowSeconds } = { ...scenario, ...one };
+  const services = one.pods.flatMap((pod) => {
+    const work = pod.containers.find((container) => container.work.kind === 'service')?.work;
+    return work?.kind === 'service' ? [{ name: pod.name, work }] : [];
+  });
+  const seeds = services.map(({ name, work }, index): [string, number] => {
+    const ratePerSecond = serviceRatePerSecond(work, cpus);
+    const spec = { ratePerSecond, requestMs: work.requestMs, workers: cpus, warmUpSeconds, windowSeconds };
+    return [name, ordinarySeed(spec, run, 1 + SEEDS_PER_SERVICE * index)];
+  });
+  return Object.fromEntries(seeds);
 };
+
+const seedsOf = (scenario: Scenario, run: number): Job['seeds'] =>
+  Object.fromEntries(scenario.cases.map((one) => [one.name, seedsOfCase(scenario, one, run)]));
 
 export const jobsOf = (scenario: Scenario, choice: Choice): Job[] => {
   const policies = policiesOf(scenario, choice);

@@ -4,6 +4,9 @@ export interface MeasuredService {
   pod: string;
   requestMs: number;
   ratePerSecond: number;
+  /** Of its arrivals, which began `warmUpMs` before the window. */
+  seed: number;
+  warmUpMs: number;
   /** Requests whose intended start lies in the window, in their order, from its start. */
   startsMs: number[];
   /** From the intended start to the end of the work; of those that never ended, their age. */
@@ -93,8 +96,8 @@ export interface Job {
   scenario: string;
   run: number;
   order: string[];
-  /** By pod: the seed of its arrivals. */
-  seeds: Record<string, number>;
+  /** By case and pod: the seed of its arrivals. */
+  seeds: Record<string, Record<string, number>>;
   /** Peers and the edf object: policy name -> path below the project's directory. */
   peers: Record<string, { program: string; args: string[] }>;
   edfObjects?: string;

@@ -23,6 +23,8 @@ const measured = (policy: string, { p99Ms, backlog = 0 }: Api, failure?: string)
       pod: 'api',
       requestMs: 2,
       ratePerSecond: 200,
+      seed: 1,
+      warmUpMs: 0,
       startsMs: [],
       latenciesMs: Array.from({ length: 100 }, (_, index) => (index < 98 ? 2 : p99Ms)),
       lowerBounds: 0,

@@ -40,6 +40,8 @@ const measured = (
         pod: 'api',
         requestMs: 2,
         ratePerSecond: 200,
+        seed,
+        warmUpMs: 0,
         startsMs: arrivals.map(({ atMs }) => atMs),
         latenciesMs: replayMs(arrivals, 2).map((ms) => ms * slower),
         lowerBounds: 0,
@@ -82,6 +84,7 @@ test('what queueing theory expects is valid', () => {
 test('an instrument that is wrong says so', () => {
   expect(broken({ slower: 1.4 }, { slower: 1.4 }, {})).toEqual([
     'alone agrees with queueing theory (M/D/1) within 20 %',
+    'alone agrees with a replay of the same arrivals on an ideal CPU within 5 % (p50, p99)',
   ]);
   expect(broken({}, { slower: 1.08 }, {})).toEqual(['two alone runs agree within 5 %']);
   expect(broken({}, {}, { cost: 2.2 })).toEqual(['eevdf: a request costs what was calibrated']);

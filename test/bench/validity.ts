@@ -1,10 +1,11 @@
 /** Is the instrument right? What must hold for a run's figures to count (architecture, "Judging latency"). Pure. */
+import { poissonArrivals } from './arrivals.ts';
 import { type Figures, median, type Target, type WindowFigures, windowsOf } from './figures.ts';
 import type { MeasuredRun, MeasuredService } from './measured.ts';
 import { summarise, tailMeanMs } from './percentiles.ts';
 import { ALONE_AGAIN, isService, type Scenario } from './scenario.ts';
 import { spread } from './targets.ts';
-import { checkAgainstTheory } from './theory.ts';
+import { checkAgainstTheory, replayMs } from './theory.ts';
 
 const MAX_LATE_MS = 5;
 /** The tail as the mean of its slowest 5 %: p99 of a short window hangs on a dozen requests. */
@@ -53,6 +54,36 @@ const lateness = (figures: Figures): Target =>
 
 const servicesOf = (run: MeasuredRun, policy: string): MeasuredService[] =>
   run.windows.filter((window) => window.policy === policy).flatMap((window) => window.services);
+
+/** The very arrivals of a window on an ideal CPU (Lindley's recursion). */
+const replayed = (
+  { seed, warmUpMs, ratePerSecond, requestMs, latenciesMs }: MeasuredService,
+  workers: number,
+) => {
+  const seconds = warmUpMs / 1000 + (1.5 * latenciesMs.length) / ratePerSecond;
+  const arrivals = poissonArrivals({ seed, ratePerSecond, seconds, workers });
+  const first = arrivals.findIndex(({ atMs }) => atMs >= warmUpMs);
+  return replayMs(arrivals, requestMs).slice(first, first + latenciesMs.length);
+};
+
+const REPLAY_TOLERANCE = 0.05;
+
+const replay = (runs: readonly MeasuredRun[], cpus: number): Target[] => {
+  const ratios = runs.flatMap((run) =>
+    servicesOf(run, 'alone').flatMap((service) => {
+      const ideal = summarise(replayed(service, cpus));
+      const { p50Ms, p99Ms } = summarise(service.latenciesMs);
+      return [p50Ms / ideal.p50Ms, p99Ms / ideal.p99Ms];
+    }),
+  );
+  if (ratios.length === 0) return [];
+  const within = (ratio: number): boolean => Math.abs(ratio - 1) <= REPLAY_TOLERANCE;
+  const name = 'alone agrees with a replay of the same arrivals on an ideal CPU within 5 % (p50, p99)';
+  return [every(name, ratios, within, ' x')];
+};
+
+/** Shorter windows say too little about the long run; the replay of their arrivals checks them. */
+const LONG_RUN_SECONDS = 10;
 
 /** One worker with Poisson arrivals and a fixed amount of work is an M/D/1 queue. */
 const theory = (runs: readonly MeasuredRun[], cpus: number): Target[] => {
@@ -118,7 +149,8 @@ export const validityOf = (scenario: Scenario, runs: readonly MeasuredRun[], fig
   const hasServices = scenario.cases.some((one) => one.pods.some(isService));
   const isExact = scenario.machine.clock === 'virtual';
   return [
-    ...(isExact ? [...theory(runs, scenario.machine.cpus), ...agreement(runs)] : []),
+    ...(isExact && scenario.windowSeconds >= LONG_RUN_SECONDS ? theory(runs, scenario.machine.cpus) : []),
+    ...(isExact ? [...replay(runs, scenario.machine.cpus), ...agreement(runs)] : []),
     ...(scenario.saturated ? loaded.map((policy) => accounts(figures, policy)) : []),
     ...(hasServices ? [...policies.map((policy) => cost(figures, policy)), lateness(figures)] : []),
   ].filter((check) => check.ok !== undefined);

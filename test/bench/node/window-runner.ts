@@ -107,7 +107,7 @@ export class WindowRunner {
       program: this.#place.program,
       cpus: this.#place.cpus,
       nsPerTurn: this.#place.nsPerTurn,
-      seeds: this.#job.seeds,
+      seeds: this.#job.seeds[one.name] ?? {},
       settleMs: SETTLE_MS,
       warmUpMs: warmUpSeconds * 1000,
       windowMs: windowSeconds * 1000,

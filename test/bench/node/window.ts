@@ -59,6 +59,8 @@ const serviceOf = (part: LoadPart, paced: PacerResult, options: LoadOptions): Me
       pod: part.pod.spec.name,
       requestMs: part.work.requestMs,
       ratePerSecond: serviceRatePerSecond(part.work, options.cpus),
+      seed: options.seeds[part.pod.spec.name] ?? 0,
+      warmUpMs: options.warmUpMs,
       startsMs: offered.map(({ atMs }) => atMs - fromMs),
       latenciesMs: offered.map(({ atMs, doneMs }) => (doneMs ?? endMs) - atMs),
       lowerBounds: offered.filter(({ doneMs }) => doneMs === undefined).length,
