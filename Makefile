@@ -22,6 +22,10 @@ bpf: setup
 demo: build ## the product at work on a real sched_ext kernel in a virtual machine; HOST=1: on this machine's kernel
 	@node test/demo/main.ts
 
+bench: build ## every policy side by side in virtual machines: SCENARIOS="a b" POLICIES="a b" RUNS=n; HELP=1 says more
+	@$(MAKE) -C test/bench/load
+	@node test/bench/main.ts $(if $(HELP),--help)
+
 test: build ## every test; ends with `N passed, N failed, N skipped`
 	@rm -rf build/test
 	@status=0; \
@@ -62,5 +66,7 @@ clean: ## remove what was built here
 clean-cache: ## remove kernels, root file systems and libbpf from the cache
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
 
-.PHONY: help setup build bpf demo test test-unit test-vm check lint typecheck generated generate fmt clean clean-cache
+export SCENARIOS POLICIES RUNS PEERS KERNEL VMS FRESH
+
+.PHONY: help setup build bpf demo bench test test-unit test-vm check lint typecheck generated generate fmt clean clean-cache
 .DEFAULT_GOAL := help

@@ -13,6 +13,7 @@ export interface PodState {
   pod: string;
   container: string;
   slot: number;
+  cgroupId: string;
   misses: Record<string, number>;
   shed: number;
   reservedCpus: number;
@@ -35,6 +36,11 @@ export interface AgentOptions {
   logDir: string;
   /** Pods that must have a slot before the agent counts as started. */
   waitFor: readonly string[];
+  /** Where pods ask for their signal; default: the node's address in the demo's network. */
+  signalAddress?: string;
+  /** More flags and environment, for the bench. */
+  flags?: readonly string[];
+  env?: NodeJS.ProcessEnv;
 }
 
 const LOCAL = '127.0.0.1:7090';
@@ -72,11 +78,13 @@ export const startAgent = async (
 ): Promise<RunningAgent> => {
   makeCgroup(AGENT_CGROUP);
   const flags = ['--mode', mode, '--pods-dir', options.podsDir, '--local-address', LOCAL];
-  const addresses = ['--signal-address', `${HOST_IP}:7080`, '--metrics-address', '127.0.0.1:9090'];
+  const signalAddress = options.signalAddress ?? `${HOST_IP}:7080`;
+  const addresses = ['--signal-address', signalAddress, '--metrics-address', '127.0.0.1:9090'];
   const intoCgroup = 'echo 0 > "$0/cgroup.procs" && exec "$@"';
-  const command = [process.execPath, options.program, ...flags, ...addresses];
+  const command = [process.execPath, options.program, ...flags, ...addresses, ...(options.flags ?? [])];
   const child = spawn('sh', ['-c', intoCgroup, cgroupDir(AGENT_CGROUP), ...command], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
   });
   const logFile = join(options.logDir, `agent-${mode}.log`);
   const log = createWriteStream(logFile);

@@ -15,6 +15,8 @@ export interface VmRun {
   /** Program and arguments; it runs as root in /work, the project's copy inside. */
   readonly command: readonly string[];
   readonly cpus: number;
+  /** More of QEMU's -smp than the number, such as `sockets=2,cores=8`. */
+  readonly topology?: string;
   readonly memoryMb: number;
   /** `virtual` needs one CPU: with more, one vCPU's instructions would age the others' clocks. */
   readonly clock: Clock;

@@ -9,6 +9,8 @@ export interface Machine {
   readonly assets: VmAssets;
   readonly workImage: string;
   readonly cpus: number;
+  /** More of -smp than the number, such as `sockets=2,cores=8`: each socket has a last-level cache of its own. */
+  readonly topology?: string;
   readonly memoryMb: number;
   readonly clock: Clock;
   readonly accel: Accelerator;
@@ -29,7 +31,7 @@ export function qemuArguments(machine: Machine, commandFd: number): string[] {
       acceleration(machine),
       ...(machine.clock === 'virtual' ? ['-icount', 'shift=1,sleep=off'] : []),
     ],
-    ...['-cpu', 'max', '-smp', String(machine.cpus), '-m', `${machine.memoryMb}M`],
+    ...['-cpu', 'max', '-smp', smp(machine), '-m', `${machine.memoryMb}M`],
     ...['-nodefaults', '-display', 'none', '-no-reboot', '-nic', 'none'],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
     ...['-chardev', `socket,id=command,fd=${commandFd}`, '-serial', 'chardev:command'],
@@ -40,6 +42,10 @@ export function qemuArguments(machine: Machine, commandFd: number): string[] {
     // Results are read once QEMU has ended: nothing is gained by flushing to the host's disk.
     ...disk('work', machine.workImage, 'cache=unsafe'),
   ];
+}
+
+function smp({ cpus, topology }: Machine): string {
+  return topology === undefined ? String(cpus) : `${cpus},${topology}`;
 }
 
 function acceleration(machine: Machine): string {

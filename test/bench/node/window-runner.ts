@@ -1,0 +1,177 @@
+/** Runs windows on the node: pods, then whoever schedules them, then the load; and all of it away again. */
+import { cgroupId } from '../../demo/node-cgroups.ts';
+import type { Job, MeasuredWindow } from '../measured.ts';
+import { type Case, podsOf, type Scenario } from '../scenario.ts';
+import type { LoadOptions } from './load.ts';
+import { observe } from './observer.ts';
+import { killPods, makePods, type NodePod, removePods, slosOf } from './pods.ts';
+import { type RunningPolicy, schedulerName, startPolicy, weightsOf } from './policy.ts';
+import { measureWindow } from './window.ts';
+
+/** Between the scheduler's start or the last window and the first request. */
+const SETTLE_MS = 1000;
+/** After the window, for requests that started in it. */
+const GRACE_MS = 300;
+
+/** Where things are on this node, and how fast it is. */
+export interface Place {
+  project: string;
+  /** bench-load */
+  program: string;
+  podsDir: string;
+  logDir: string;
+  cpus: number;
+  nsPerTurn: number;
+}
+
+const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** What a case's pods are, whatever they do: cases in a row with the same pods keep pods and scheduler. */
+const podsKey = (one: Case, policy: string): string =>
+  JSON.stringify(
+    podsOf(one, policy).map((pod) => ({
+      ...pod,
+      containers: pod.containers.map(({ work: _work, ...rest }) => rest),
+    })),
+  );
+
+/** The load of `one` on pods that were made for a case with the same pods. */
+const withWorkOf = (pods: readonly NodePod[], one: Case): NodePod[] =>
+  pods.map((pod) => {
+    const spec = one.pods.find(({ name }) => name === pod.spec.name) ?? pod.spec;
+    const containers = pod.containers.map((container, index) => ({
+      ...container,
+      spec: spec.containers[index] ?? container.spec,
+    }));
+    return { ...pod, spec, containers };
+  });
+
+const failedWindow = (policy: string, one: Case, scheduler: string, failure: string): MeasuredWindow => ({
+  policy,
+  case: one.name,
+  scheduler,
+  failure,
+  windowMs: 0,
+  maxLateMs: 0,
+  services: [],
+  progress: [],
+  podSeconds: {},
+  containerSeconds: {},
+  podsSeconds: 0,
+  otherSeconds: 0,
+  waits: {},
+});
+
+interface OpenPolicy {
+  key: string;
+  pods: NodePod[];
+  running: RunningPolicy;
+  scheduler: string;
+  observer: ReturnType<typeof observe> | undefined;
+}
+
+/** Pods of which the agent has the right cgroup, their own or their container's, in a slot. */
+const slotsRight = (
+  pods: readonly NodePod[],
+  slots: readonly { pod: string; cgroupId: string }[] | undefined,
+): Pick<MeasuredWindow, 'slots'> => {
+  if (slots === undefined) return {};
+  const found = new Set(slots.map(({ pod, cgroupId }) => `${pod} ${cgroupId}`));
+  const slos = slosOf(pods);
+  const isRight = ({ spec, cgroup, containers }: NodePod): boolean =>
+    [cgroup, ...containers.map((one) => one.cgroup)].some((path) =>
+      found.has(`${spec.name} ${cgroupId(path)}`),
+    );
+  return { slots: { have: slos.filter(isRight).length, want: slos.length } };
+};
+
+const hasAgent = (policy: string): boolean => policy === 'scx-slo' || policy === 'edf';
+
+/** Windows one after another; keeps pods and scheduler while the next window has the same ones. */
+export class WindowRunner {
+  readonly #scenario: Scenario;
+  readonly #job: Job;
+  readonly #place: Place;
+  #open: OpenPolicy | undefined;
+
+  constructor(scenario: Scenario, job: Job, place: Place) {
+    this.#scenario = scenario;
+    this.#job = job;
+    this.#place = place;
+  }
+
+  #load(one: Case): LoadOptions {
+    const { warmUpSeconds } = this.#scenario;
+    const windowSeconds = one.windowSeconds ?? this.#scenario.windowSeconds;
+    return {
+      program: this.#place.program,
+      cpus: this.#place.cpus,
+      nsPerTurn: this.#place.nsPerTurn,
+      seeds: this.#job.seeds[one.name] ?? {},
+      settleMs: SETTLE_MS,
+      warmUpMs: warmUpSeconds * 1000,
+      windowMs: windowSeconds * 1000,
+      graceMs: GRACE_MS,
+    };
+  }
+
+  /** Pods on the node, then whoever schedules them. */
+  async #start(policy: string, one: Case): Promise<OpenPolicy> {
+    const key = `${policy} ${podsKey(one, policy)}`;
+    if (this.#open?.key === key) return this.#open;
+    await this.close();
+    const pods = makePods(podsOf(one, policy), {
+      cpus: this.#place.cpus,
+      weights: weightsOf(policy),
+      podsDir: this.#place.podsDir,
+    });
+    const slos = slosOf(pods);
+    try {
+      const waitFor = slos.map(({ spec }) => spec.name);
+      const running = await startPolicy(policy, { job: this.#job, ...this.#place, waitFor });
+      const observer = slos.length > 0 ? observe(slos) : undefined;
+      this.#open = { key, pods, running, scheduler: schedulerName(), observer };
+      return this.#open;
+    } catch (error) {
+      await removePods(pods, this.#place.podsDir);
+      throw error;
+    }
+  }
+
+  /** One policy in one case. What goes wrong is in the window's `failure`. */
+  async window(policy: string, one: Case): Promise<MeasuredWindow> {
+    let scheduler = 'none';
+    try {
+      const open = await this.#start(policy, one);
+      scheduler = open.scheduler;
+      const measured = await measureWindow(withWorkOf(open.pods, one), {
+        policy,
+        caseName: one.name,
+        scheduler,
+        load: this.#load(one),
+        withAgent: hasAgent(policy),
+        observer: open.observer,
+        countPrograms: this.#scenario.countPrograms === true,
+      });
+      const slots = slotsRight(open.pods, await open.running.slots());
+      killPods();
+      const after = schedulerName();
+      const left =
+        after === scheduler ? {} : { failure: `${scheduler} left in the window, ${after} took over` };
+      return { ...measured, ...slots, ...left };
+    } catch (error) {
+      await this.close();
+      return failedWindow(policy, one, scheduler, errorText(error));
+    }
+  }
+
+  async close(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    if (open === undefined) return;
+    killPods();
+    open.observer?.close();
+    await open.running.stop();
+    await removePods(open.pods, this.#place.podsDir);
+  }
+}
