@@ -55,6 +55,10 @@ const COLUMNS: readonly Column[] = [
     show: ({ throughput, sustained }) =>
       sustained.length > 0 ? NONE : cell(throughput, (value) => value.toFixed(0)),
   },
+  {
+    head: 'its programs',
+    show: ({ schedOverheadPct }) => cell(schedOverheadPct, (value) => `${value.toFixed(1)} % of CPU`),
+  },
   { head: 'agent CPU', show: ({ agentCpuPct }) => cell(agentCpuPct, (value) => `${value.toFixed(1)} %`) },
 ];
 
@@ -144,4 +148,19 @@ export const podRows = (result: ScenarioResult): string[][] => {
     }
   }
   return [['case', 'policy', 'pod', 'CPU of the node', 'p99', 'misses', 'longest wait of a thread'], ...rows];
+};
+
+/** What each program of a scheduler costs a wake-up, where that was counted. */
+export const programRows = (result: ScenarioResult): string[][] => {
+  const rows = new Map<string, { cells: string[]; ns: number[] }>();
+  for (const { case: name, policy, programs } of result.windows) {
+    for (const [program, ns] of Object.entries(programs?.byName ?? {})) {
+      const key = `${name} ${policy} ${program}`;
+      const row = rows.get(key) ?? { cells: [name, policy, program], ns: [] };
+      row.ns.push(ns);
+      rows.set(key, row);
+    }
+  }
+  const lines = [...rows.values()].map(({ cells, ns }) => [...cells, cell(ns, (value) => value.toFixed(0))]);
+  return lines.length === 0 ? [] : [['case', 'policy', 'program', 'ns a wake-up'], ...lines];
 };

@@ -1,6 +1,6 @@
 /** What a person reads of results: build/bench/report.md, and the same table on the terminal. Pure. */
 import type { Target } from './figures.ts';
-import { chartRows, markdownTable, podRows, rowsOf, textTable } from './report-tables.ts';
+import { chartRows, markdownTable, podRows, programRows, rowsOf, textTable } from './report-tables.ts';
 import type { ScenarioResult } from './result.ts';
 
 export const machineText = ({ clock, kernel, cpus, llcs, runs, aaSpread }: ScenarioResult): string => {
@@ -34,6 +34,7 @@ const PODS_SHOWN_MAX = 60;
 
 const section = (result: ScenarioResult): string[] => {
   const pods = podRows(result);
+  const programs = programRows(result);
   const details =
     pods.length - 1 > PODS_SHOWN_MAX
       ? []
@@ -61,6 +62,9 @@ const section = (result: ScenarioResult): string[] => {
     ]),
     '',
     ...details,
+    ...(programs.length === 0
+      ? []
+      : ['<details><summary>every program</summary>', '', ...markdownTable(programs), '', '</details>', '']),
     '<details><summary>checks of the instrument</summary>',
     '',
     ...result.validity.map(({ name, ok, detail }) => `- ${ok ? 'ok' : 'FAILED'}: ${name}: ${detail}`),
