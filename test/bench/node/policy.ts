@@ -37,6 +37,15 @@ export const schedulerName = (): string => {
   return found?.state === 'enabled' ? `sched_ext ${found.ops}` : 'EEVDF';
 };
 
+/** How often a sched_ext scheduler was enabled since boot: tells one that left and came back. */
+export const enableCount = (): string => {
+  try {
+    return readFileSync('/sys/kernel/sched_ext/enable_seq', 'utf8').trim();
+  } catch {
+    return '';
+  }
+};
+
 const untilState = async (wanted: string, limitMs: number, child?: ChildProcess): Promise<boolean> => {
   const until = performance.now() + limitMs;
   while (performance.now() < until) {

@@ -5,7 +5,7 @@ import { type Case, podsOf, type Scenario } from '../scenario.ts';
 import type { LoadOptions } from './load.ts';
 import { observe } from './observer.ts';
 import { killPods, makePods, type NodePod, removePods, slosOf } from './pods.ts';
-import { type RunningPolicy, schedulerName, startPolicy, weightsOf } from './policy.ts';
+import { enableCount, type RunningPolicy, schedulerName, startPolicy, weightsOf } from './policy.ts';
 import { measureWindow } from './window.ts';
 
 /** Between the scheduler's start or the last window and the first request. */
@@ -67,6 +67,7 @@ interface OpenPolicy {
   pods: NodePod[];
   running: RunningPolicy;
   scheduler: string;
+  enableCount: string;
   observer: ReturnType<typeof observe> | undefined;
 }
 
@@ -86,6 +87,12 @@ const slotsRight = (
 };
 
 const hasAgent = (policy: string): boolean => policy === 'scx-slo' || policy === 'edf';
+
+const leftSince = ({ scheduler, enableCount: before }: OpenPolicy): Pick<MeasuredWindow, 'failure'> => {
+  const after = schedulerName();
+  if (after !== scheduler) return { failure: `${scheduler} left, ${after} took over` };
+  return enableCount() === before ? {} : { failure: `${scheduler} left and was loaded again` };
+};
 
 /** Windows one after another; keeps pods and scheduler while the next window has the same ones. */
 export class WindowRunner {
@@ -130,7 +137,7 @@ export class WindowRunner {
       const waitFor = slos.map(({ spec }) => spec.name);
       const running = await startPolicy(policy, { job: this.#job, ...this.#place, waitFor });
       const observer = slos.length > 0 ? observe(slos) : undefined;
-      this.#open = { key, pods, running, scheduler: schedulerName(), observer };
+      this.#open = { key, pods, running, scheduler: schedulerName(), enableCount: enableCount(), observer };
       return this.#open;
     } catch (error) {
       await removePods(pods, this.#place.podsDir);
@@ -155,9 +162,8 @@ export class WindowRunner {
       });
       const slots = slotsRight(open.pods, await open.running.slots());
       killPods();
-      const after = schedulerName();
-      const left =
-        after === scheduler ? {} : { failure: `${scheduler} left in the window, ${after} took over` };
+      const left = leftSince(open);
+      if (left.failure !== undefined) await this.close();
       return { ...measured, ...slots, ...left };
     } catch (error) {
       await this.close();
