@@ -29,7 +29,7 @@ const say = (text: string): void =>
 class UsageError extends Error {}
 
 const usage = `make bench [NAME=value ...]
-  SCENARIOS="a b"   default all: ${SCENARIOS.map(({ name }) => name).join(' ')}
+  SCENARIOS="a b"   default all of those below
   POLICIES="a b"    default those of the scenario: alone eevdf eevdf-requests edf scx-slo, and peers
   RUNS=n            runs of each scenario (default its own: 3 on the virtual clock, 5 in wall time)
   PEERS="/path/b"   binaries of more sched_ext schedulers, beside those built by test/bench/peers.sh; PEERS=none: none
@@ -38,7 +38,9 @@ const usage = `make bench [NAME=value ...]
   FRESH=1           measure again what has not changed
 Results: build/bench/<scenario>.json and .svg, build/bench/report.md.
 One scenario while the policy is changed:
-  make bench SCENARIOS=noisy-neighbour POLICIES="alone scx-slo" RUNS=1`;
+  make bench SCENARIOS=noisy-neighbour POLICIES="alone scx-slo" RUNS=1
+Scenarios:
+${SCENARIOS.map(({ name, machine, title }) => `  ${name.padEnd(22)}${machine.clock}, ${machine.cpus} CPU: ${title}`).join('\n')}`;
 
 const words = (name: string): string[] | undefined => {
   const list = (process.env[name] ?? '').split(/[\s,]+/).filter((word) => word !== '');

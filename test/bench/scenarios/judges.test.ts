@@ -24,6 +24,10 @@ describe('every scenario', () => {
     }
   });
 
+  test('has a title that fits its picture', () => {
+    for (const { name, title } of SCENARIOS) expect(title.length, name).toBeLessThanOrEqual(125);
+  });
+
   test('fits the node: no more is requested than there is', () => {
     for (const { name, cases } of SCENARIOS) {
       for (const { pods } of cases) {

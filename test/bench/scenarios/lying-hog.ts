@@ -15,7 +15,7 @@ const judge = (figures: Figures): Target[] => [
 export const lyingHog: Scenario = {
   name: 'lying-hog',
   title:
-    'a pod of four busy threads a CPU that claims a budget of 1 ms, importance 50, beside a service (30 %, budget 20 ms, importance 90) and batch',
+    'a pod of busy threads claims a 1 ms budget (importance 50) beside a service (30 %, 20 ms, importance 90) and batch',
   machine: ONE_VIRTUAL_CPU,
   policies: ['eevdf-requests', 'edf', 'scx-slo'],
   peers: false,

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { type Machine, qemuArguments } from './qemu.ts';
+
+const machine: Machine = {
+  assets: { vmlinuz: '/k', release: '7.3.4', modulesImage: undefined, rootImage: '/r', depsImage: '/d' },
+  workImage: '/w',
+  cpus: 16,
+  memoryMb: 4096,
+  clock: 'wall',
+  accel: 'tcg',
+};
+
+const argumentOf = (args: readonly string[], name: string): string | undefined =>
+  args[args.indexOf(name) + 1];
+
+test('CPUs are in one socket unless a topology says otherwise', () => {
+  expect(argumentOf(qemuArguments(machine, 3), '-smp')).toBe('16');
+  const topology = 'sockets=2,cores=8,threads=1';
+  expect(argumentOf(qemuArguments({ ...machine, topology }, 3), '-smp')).toBe(`16,${topology}`);
+});
+
+test('the virtual clock is one thread that counts instructions', () => {
+  const virtual = qemuArguments({ ...machine, cpus: 1, clock: 'virtual' }, 3);
+  expect(argumentOf(virtual, '-accel')).toBe('tcg,thread=single');
+  expect(virtual).toContain('-icount');
+  expect(qemuArguments(machine, 3)).not.toContain('-icount');
+});
