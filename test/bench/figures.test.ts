@@ -77,9 +77,9 @@ test('a queue that is left at the end is not sustained', () => {
   );
 });
 
-test("batch's share is of what services leave", () => {
-  const { batchCpuShare, accountedShare } = only();
-  expect(batchCpuShare).toBeCloseTo(9 / (10 - 0.008));
+test("batch's share is of what services and the bench leave; the policy's own cost is not taken off", () => {
+  const { batchCpuShare, accountedShare } = only({ policySeconds: 0.3 });
+  expect(batchCpuShare).toBeCloseTo(9 / (10 - 0.008 - 0.2));
   expect(accountedShare).toBeCloseTo(0.9508);
 });
 

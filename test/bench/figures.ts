@@ -35,9 +35,13 @@ export interface WindowFigures {
   containers: Record<string, number>;
   /** Cgroups' CPU as a share of CPUs x window. */
   accountedShare: number;
-  /** Pods that are no service: their CPU as a share of what services leave of the node. */
+  /**
+   * Pods that are no service: their CPU as a share of what services and the bench itself leave of the node. What the
+   * policy's own processes use is not taken off: it is the policy's cost.
+   */
   batchCpuShare?: number;
-  agentCpus?: number;
+  /** Of the policy's own processes, such as the agent. */
+  policyCpus?: number;
   otherCpus: number;
   maxLateMs: number;
   /** Of the scheduler's own programs. */

@@ -83,7 +83,8 @@ const windowFigures = (
   const capacity = seconds * run.cpus;
   const services = specs.filter(isService).map((pod) => window.podSeconds[pod.name] ?? 0);
   const batch = specs.filter((pod) => !isService(pod)).map((pod) => window.podSeconds[pod.name] ?? 0);
-  const left = capacity - sum(services);
+  const benchSeconds = window.otherSeconds - (window.policySeconds ?? 0);
+  const left = capacity - sum(services) - benchSeconds;
   const programs = programsOf(window, run.cpus);
   return {
     ...common,
@@ -99,7 +100,7 @@ const windowFigures = (
     ),
     accountedShare: (window.podsSeconds + window.otherSeconds) / capacity,
     ...(sum(batch) > 0 ? { batchCpuShare: sum(batch) / left } : {}),
-    ...(window.agentSeconds === undefined ? {} : { agentCpus: window.agentSeconds / seconds }),
+    ...(window.policySeconds === undefined ? {} : { policyCpus: window.policySeconds / seconds }),
     otherCpus: window.otherSeconds / seconds,
     maxLateMs: window.maxLateMs,
     ...(programs === undefined ? {} : { programs }),

@@ -70,8 +70,8 @@ export interface MeasuredWindow {
   /** All pods together, and everything that is in no pod. */
   podsSeconds: number;
   otherSeconds: number;
-  /** The agent's part of otherSeconds; absent: none ran. */
-  agentSeconds?: number;
+  /** Of otherSeconds what the policy's own processes used, such as the agent; absent: it has none. */
+  policySeconds?: number;
   /** Of pods with an SLO. */
   waits: Record<string, MeasuredWaits>;
   programs?: MeasuredPrograms;

@@ -59,7 +59,10 @@ const COLUMNS: readonly Column[] = [
     head: 'its programs',
     show: ({ schedOverheadPct }) => cell(schedOverheadPct, (value) => `${value.toFixed(1)} % of CPU`),
   },
-  { head: 'agent CPU', show: ({ agentCpuPct }) => cell(agentCpuPct, (value) => `${value.toFixed(1)} %`) },
+  {
+    head: 'its processes',
+    show: ({ policyCpuPct }) => cell(policyCpuPct, (value) => `${value.toFixed(1)} %`),
+  },
 ];
 
 /** Rows of cells, heads first; columns in which no policy has anything are left out. */

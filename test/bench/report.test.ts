@@ -38,7 +38,7 @@ const measured = (policy: string, { p99Ms, backlog = 0 }: Api, failure?: string)
   containerSeconds: {},
   podsSeconds: 11.6,
   otherSeconds: 0.3,
-  ...(policy === 'scx-slo' ? { agentSeconds: 0.24 } : {}),
+  ...(policy === 'scx-slo' ? { policySeconds: 0.24 } : {}),
   waits: { api: { bursts: 1000, misses: { sched: 2 } } },
 });
 
@@ -79,7 +79,7 @@ test('the file has one entry a run, and names clock and kernel', () => {
     p99Ms: [8, 9, 10],
     sustained: [true, true, true],
     missRatio: [0.002, 0.002, 0.002],
-    agentCpuPct: [2, 2, 2],
+    policyCpuPct: [2, 2, 2],
   });
   expect(result.policies.eevdf).toMatchObject({ sustained: [false, false, false] });
   expect(result.policies.scx_peer).toMatchObject({ p99Ms: [] });

@@ -18,8 +18,8 @@ export interface PolicyResult {
   batchCpuShare: number[];
   missRatio: number[];
   schedOverheadPct: number[];
-  /** Of the agent, where one runs. */
-  agentCpuPct: number[];
+  /** Of the policy's own processes, such as the agent. */
+  policyCpuPct: number[];
   failures: string[];
 }
 
@@ -79,8 +79,8 @@ const policyResult = (scenario: Scenario, figures: Figures, policy: string): Pol
     batchCpuShare: list((window) => window.batchCpuShare),
     missRatio: list((window) => primary(window)?.waits?.missRatio),
     schedOverheadPct: list((window) => window.programs?.overheadPct),
-    agentCpuPct: list((window) =>
-      window.agentCpus === undefined ? undefined : (100 * window.agentCpus) / figures.cpus,
+    policyCpuPct: list((window) =>
+      window.policyCpus === undefined ? undefined : (100 * window.policyCpus) / figures.cpus,
     ),
     failures: all.flatMap((window) => window.failure ?? []),
   };

@@ -129,7 +129,7 @@ export const missesAtMost = (figures: Figures, caseName: string, pod: string, sh
     PERCENT,
   );
 
-/** CPU of the pods that are no service, as a share of what services leave of the node. */
+/** CPU of the pods that are no service, as a share of what services and the bench leave of the node. */
 export const batchAtLeast = (figures: Figures, caseName: string, share: number): Target =>
   atLeast(
     `batch gets at least ${share * 100} % of the CPU left`,

@@ -5,7 +5,7 @@ import { createWriteStream, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AgentOptions, schedExt, startAgent } from '../../demo/agent-process.ts';
-import { cgroupDir, makeCgroup, systemCgroup } from '../../demo/node-cgroups.ts';
+import { AGENT_CGROUP, cgroupDir, makeCgroup, systemCgroup } from '../../demo/node-cgroups.ts';
 import type { Job } from '../measured.ts';
 import type { Weights } from './pods.ts';
 
@@ -19,12 +19,18 @@ export interface PolicyContext {
 }
 
 export interface RunningPolicy {
+  /** Of its own processes, when it has any. */
+  cgroup: string | undefined;
   /** Which cgroup of which pod has a slot, when an agent runs. */
   slots(): Promise<readonly { pod: string; cgroupId: string }[] | undefined>;
   stop(): Promise<void>;
 }
 
-const NOTHING: RunningPolicy = { slots: async () => undefined, stop: async () => undefined };
+const NOTHING: RunningPolicy = {
+  cgroup: undefined,
+  slots: async () => undefined,
+  stop: async () => undefined,
+};
 const PEER_START_LIMIT_MS = 60_000;
 const PEER_STOP_LIMIT_MS = 15_000;
 
@@ -82,6 +88,7 @@ const startPeer = async (name: string, context: PolicyContext): Promise<RunningP
     );
   }
   return {
+    cgroup,
     slots: async () => undefined,
     stop: async () => {
       if (child.exitCode === null && child.signalCode === null) {
@@ -112,6 +119,7 @@ const startOurs = async (
   };
   const agent = await startAgent(mode, options);
   return {
+    cgroup: AGENT_CGROUP,
     slots: async () => (await agent.state()).pods,
     stop: async () => {
       await agent.stop();
@@ -131,5 +139,3 @@ export const startPolicy = async (name: string, context: PolicyContext): Promise
   if (name in context.job.peers) return await startPeer(name, context);
   return NOTHING;
 };
-
-export { NOTHING };

@@ -86,8 +86,6 @@ const slotsRight = (
   return { slots: { have: slos.filter(isRight).length, want: slos.length } };
 };
 
-const hasAgent = (policy: string): boolean => policy === 'scx-slo' || policy === 'edf';
-
 const leftSince = ({ scheduler, enableCount: before }: OpenPolicy): Pick<MeasuredWindow, 'failure'> => {
   const after = schedulerName();
   if (after !== scheduler) return { failure: `${scheduler} left, ${after} took over` };
@@ -156,7 +154,7 @@ export class WindowRunner {
         caseName: one.name,
         scheduler,
         load: this.#load(one),
-        withAgent: hasAgent(policy),
+        policyCgroup: open.running.cgroup,
         observer: open.observer,
         countPrograms: this.#scenario.countPrograms === true,
       });

@@ -1,7 +1,7 @@
 /** One window on the node: load, CPU accounts, waits, and what the programs cost, as plain figures. */
 import { readFileSync } from 'node:fs';
 import { usageSeconds } from '../../demo/accounting.ts';
-import { AGENT_CGROUP, cgroupDir, otherCgroups } from '../../demo/node-cgroups.ts';
+import { cgroupDir, otherCgroups } from '../../demo/node-cgroups.ts';
 import { type PacerResult, readProgress, readSchedule } from '../load-files.ts';
 import type {
   MeasuredProgram,
@@ -24,10 +24,10 @@ const statOf = (cgroup: string): string => `${cgroupDir(cgroup)}/cpu.stat`;
 
 const isSplit = (pod: NodePod): boolean => pod.containers.length > 1;
 
-const accountFiles = (pods: readonly NodePod[], withAgent: boolean): string[] => [
+const accountFiles = (pods: readonly NodePod[], policyCgroup: string | undefined): string[] => [
   PODS_STAT,
   ...otherCgroups().map(statOf),
-  ...(withAgent ? [statOf(AGENT_CGROUP)] : []),
+  ...(policyCgroup === undefined ? [] : [statOf(policyCgroup)]),
   ...(pods.length > ACCOUNTED_PODS_MAX
     ? []
     : pods.flatMap((pod) => [
@@ -102,7 +102,8 @@ export interface WindowContext {
   caseName: string;
   scheduler: string;
   load: LoadOptions;
-  withAgent: boolean;
+  /** Of the policy's own processes, when it has any. */
+  policyCgroup: string | undefined;
   observer: BenchObserver | undefined;
   countPrograms: boolean;
 }
@@ -141,13 +142,14 @@ export const measureWindow = async (
     if (context.countPrograms) marks.push(markPrograms(pods));
   };
   if (context.countPrograms) countPrograms(true);
-  const files = accountFiles(pods, context.withAgent);
+  const files = accountFiles(pods, context.policyCgroup);
   const { parts, paced } = await runLoad(pods, files, load, { onFrom: mark, onTo: mark });
   if (context.countPrograms) countPrograms(false);
   const podsSeconds = used(paced, PODS_STAT);
   const others = otherCgroups().map((cgroup) => used(paced, statOf(cgroup)) ?? 0);
   if (podsSeconds === undefined) throw new Error(`no CPU account in ${PODS_STAT}`);
-  const agentSeconds = context.withAgent ? used(paced, statOf(AGENT_CGROUP)) : undefined;
+  const policySeconds =
+    context.policyCgroup === undefined ? undefined : used(paced, statOf(context.policyCgroup));
   const [before, after] = waits;
   const [from, to] = marks;
   return {
@@ -171,7 +173,7 @@ export const measureWindow = async (
     ),
     podsSeconds,
     otherSeconds: others.reduce((sum, seconds) => sum + seconds, 0),
-    ...(agentSeconds === undefined ? {} : { agentSeconds }),
+    ...(policySeconds === undefined ? {} : { policySeconds }),
     waits: before === undefined || after === undefined ? {} : grown(before, after),
     ...(from === undefined || to === undefined ? {} : { programs: betweenMarks(from, to) }),
   };

@@ -18,8 +18,8 @@ const services: PodSpec[] = Array.from({ length: SERVICES }, (_, index) =>
     request: SHARE,
     budgetMs: budgetMs(index),
     importance: 50,
-    // Short requests, so that a window holds enough bursts of each pod to tell half a percent.
-    requestMs: 0.5,
+    // Short requests, so that the runs hold enough bursts of each pod to tell half a percent.
+    requestMs: 1,
   }),
 );
 
