@@ -34,7 +34,9 @@ static __always_inline u64 relative_deadline(struct task_struct *p, struct accou
 {
 	if (is_kthread(p))
 		return kthread_deadline_ns;
-	if (at->slot == SLO_SLOT_SYSTEM || is_agent(p))
+	if (is_agent(p))
+		return agent_deadline_ns;
+	if (at->slot == SLO_SLOT_SYSTEM)
 		return system_deadline_ns;
 	if (!(at->slo->flags & SLO_POLICY_DEADLINE) || !heartbeat_is_fresh(now))
 		return 0;

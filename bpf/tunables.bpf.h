@@ -99,8 +99,14 @@ const volatile u64 claim_ns = NSEC_PER_MSEC;
 /* CPUs looked at for a victim. More: a better victim on big LLCs. Risk: longer wake-ups. */
 const volatile u32 victim_scan = 8;
 
-/* Deadline of system work: tasks outside the pods' tree (kubelet, runtime, sshd), from when they wake. */
-const volatile u64 system_deadline_ns = 10 * NSEC_PER_MSEC;
+/*
+ * Deadline of system work: tasks outside the pods' tree (kubelet, runtime, sshd), from when
+ * they wake. Shorter: it goes before pods with tight budgets, too. Risk of longer: slow probes.
+ */
+const volatile u64 system_deadline_ns = 20 * NSEC_PER_MSEC;
+
+/* Deadline of the agent itself, which acts a few times a second and is in no hurry within that. */
+const volatile u64 agent_deadline_ns = 50 * NSEC_PER_MSEC;
 
 /*
  * CPUs (<< SLO_CPU_SHIFT) that system work may use with a deadline; beyond it is fair
