@@ -8,7 +8,14 @@ import { fileURLToPath } from 'node:url';
 import { type Failure, failure, isFailure } from '../failure.ts';
 import { abiMismatch } from './abi.ts';
 import { type Btf, type BtfField, parseBtf } from './btf.ts';
-import { errnoName, type Libbpf, type LinkHandle, type MapHandle, type ObjectHandle } from './libbpf.ts';
+import {
+  errnoName,
+  type Libbpf,
+  type LinkHandle,
+  type MapHandle,
+  type ObjectHandle,
+  type ProgramHandle,
+} from './libbpf.ts';
 
 export type ObjectName = 'observer' | 'scheduler' | 'cgroups';
 
@@ -111,6 +118,25 @@ export class BpfObject {
     return result < 0 ? this.#loadFailure('could not be loaded', errnoName(result)) : undefined;
   }
 
+  /** load() that answers with what the verifier says about each program that it loaded, by the program's name. */
+  loadWithVerifierStats(): Map<string, string> | Failure {
+    const logs = this.#programs().map((program) => ({
+      name: this.#libbpf.programName(program),
+      log: this.#libbpf.logVerifierStats(program),
+    }));
+    const problem = this.load();
+    const texts = new Map(logs.map(({ name, log }) => [name, log.take()]));
+    return problem ?? new Map([...texts].filter(([, text]) => text !== ''));
+  }
+
+  #programs(): ProgramHandle[] {
+    const programs: ProgramHandle[] = [];
+    let program = this.#libbpf.nextProgram(this.#handle, null);
+    for (; program !== undefined; program = this.#libbpf.nextProgram(this.#handle, program))
+      programs.push(program);
+    return programs;
+  }
+
   #loadFailure(what: string, error: string): Failure {
     const log = this.#libbpf.recentLog().slice(-LOG_LINES_IN_FAILURE);
     const next =
@@ -122,8 +148,7 @@ export class BpfObject {
   /** After load: attaches every program that was loaded. What was attached stays until close(). */
   attachPrograms(): Failure | undefined {
     this.#libbpf.clearLog();
-    let program = this.#libbpf.nextProgram(this.#handle, null);
-    for (; program !== undefined; program = this.#libbpf.nextProgram(this.#handle, program)) {
+    for (const program of this.#programs()) {
       if (!this.#libbpf.autoload(program)) continue;
       const link = this.#libbpf.attachProgram(program);
       if (typeof link === 'number') {

@@ -20,6 +20,9 @@ const MAX_LINE_LENGTH = 500;
 /** Enough for a va_list on x86-64 (24 bytes) and arm64 (32), the machines that we support. */
 const VA_LIST_BYTES = 32;
 const LEVEL_INFO = 1;
+/** BPF_LOG_STATS: some lines of the verifier's own figures for each program. */
+const LOG_STATS = 4;
+const STATS_LOG_BYTES = 16 * 1024;
 const MAP_FAILED = 0xffffffffffffffffn;
 const PROT_READ = 1;
 const PROT_WRITE = 2;
@@ -138,6 +141,8 @@ const bind = (library: LibraryHandle, libc: LibraryHandle, version: string) => {
     programName: library.func('str bpf_program__name(void *)'),
     setAutoload: library.func('int bpf_program__set_autoload(void *, bool)'),
     autoload: library.func('bool bpf_program__autoload(void *)'),
+    setLogLevel: library.func('int bpf_program__set_log_level(void *, uint32_t)'),
+    setLogBuffer: library.func('int bpf_program__set_log_buf(void *, void *, size_t)'),
     attach: library.func('void *bpf_program__attach(void *)'),
     destroyLink: library.func('int bpf_link__destroy(void *)'),
     update: library.func('int bpf_map_update_elem(int, void *, void *, uint64_t)'),
@@ -216,6 +221,26 @@ const bind = (library: LibraryHandle, libc: LibraryHandle, version: string) => {
     programName: (program: ProgramHandle): string => c.programName(program),
     autoload: (program: ProgramHandle): boolean => c.autoload(program),
     setAutoload: (program: ProgramHandle, load: boolean): Result => c.setAutoload(program, load),
+    /**
+     * Before load: the verifier states what the program cost. After load, `take` answers with that text (empty: not
+     * loaded) and frees it; the object must not be loaded again then.
+     */
+    logVerifierStats: (program: ProgramHandle): { take(): string } => {
+      const pointer = koffi.alloc('uint8_t', STATS_LOG_BYTES) as bigint;
+      const buffer: ArrayBuffer = koffi.view(pointer, STATS_LOG_BYTES);
+      const bytes = new Uint8Array(buffer).fill(0);
+      c.setLogLevel(program, LOG_STATS);
+      c.setLogBuffer(program, pointer, STATS_LOG_BYTES);
+      return {
+        take: () => {
+          const text = Buffer.from(bytes).toString('latin1', 0, bytes.indexOf(0));
+          c.setLogBuffer(program, null, 0);
+          buffer.transfer();
+          koffi.free(pointer);
+          return text;
+        },
+      };
+    },
     attachProgram: (program: ProgramHandle) => orErrno<LinkHandle>(c.attach(program)),
     destroyLink: (link: LinkHandle): Result => c.destroyLink(link),
 

@@ -39,7 +39,7 @@ export const openScheduler = async (options: SchedulerOptions): Promise<Schedule
   if (inVain) return inVain;
   const object = BpfObject.open('scheduler', libbpf);
   if (isFailure(object)) return object;
-  const opsMap = prepare(object, options);
+  const opsMap = prepareScheduler(object, options);
   const shared = isFailure(opsMap) ? opsMap : (object.load() ?? shareMemory(libbpf, object, options));
   if (isFailure(opsMap) || isFailure(shared)) {
     object.close();
@@ -56,7 +56,10 @@ export const openScheduler = async (options: SchedulerOptions): Promise<Schedule
 };
 
 /** Before load: constants, and which struct_ops to create. Answers with its name. */
-const prepare = (object: BpfObject, options: SchedulerOptions): string | Failure => {
+export const prepareScheduler = (
+  object: BpfObject,
+  options: Pick<SchedulerOptions, 'topology' | 'kernelOpsMembers' | 'heartbeatTimeoutNs'>,
+): string | Failure => {
   const problem = setConstants(object, options);
   if (problem) return problem;
   const variants = object.structOpsVariants();

@@ -20,7 +20,10 @@ export interface SessionOptions {
 }
 
 /** Before load. */
-export const setConstants = (object: BpfObject, options: SessionOptions): Failure | undefined => {
+export const setConstants = (
+  object: BpfObject,
+  options: Pick<SessionOptions, 'topology' | 'heartbeatTimeoutNs'>,
+): Failure | undefined => {
   const { topology } = options;
   object.setConstant('nr_cpus', topology.cpuCount);
   object.setConstant('tick_ns', topology.tickNs);

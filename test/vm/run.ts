@@ -56,7 +56,7 @@ async function bootAndRun(
 
 /** Faults and churn do not depend on the kernel's release, and take minutes: the default kernel's part. */
 const suitesFor = (kernel: Kernel, asked: readonly string[]): readonly string[] =>
-  asked.length > 0 || kernel.name === defaultKernelName ? asked : ['00-', '05-', '10-'];
+  asked.length > 0 || kernel.name === defaultKernelName ? asked : ['00-', '05-', '06-', '10-'];
 
 const outDirOf = (kernel: Kernel): string => join(resultsDir, `vm-${kernel.name}`);
 
