@@ -115,8 +115,13 @@ static __always_inline void set_active_bit(u32 slot, bool on)
 		__sync_fetch_and_and(word, ~bit);
 }
 
+/*
+ * Functions that loop are global: the verifier looks at each once instead of once a caller,
+ * which on some kernels is the difference between a second and minutes.
+ */
+
 /* Counts a group, and its ancestors as far as they are not counted yet, into their parents. */
-static __noinline int activate(u32 slot)
+__noinline int activate(u32 slot)
 {
 	int level;
 
@@ -161,7 +166,7 @@ static __always_inline void group_leaves(u32 slot)
 		__sync_fetch_and_sub(&group->nr_runnable, 1);
 }
 
-static __noinline u32 compute_share(u32 slot)
+__noinline u32 compute_share(u32 slot)
 {
 	u64 share = SHARE_ONE;
 	int level;
@@ -249,7 +254,7 @@ static __always_inline void advance_clock(u64 *clock_ns, u64 vtime_ns)
 }
 
 /* One active group, looked at by the timer: still active, still of that weight? */
-static __noinline int settle_group(u32 slot, u64 now)
+__noinline int settle_group(u32 slot, u64 now)
 {
 	struct slo_policy *policy = policy_of(slot);
 	struct group *group = group_of(slot);
@@ -291,7 +296,7 @@ static __noinline int settle_group(u32 slot, u64 now)
 }
 
 /* Slots of one word of active_slots. */
-static __noinline int settle_word(u32 word, u64 now)
+__noinline int settle_word(u32 word, u64 now)
 {
 	u64 bits = active_slots[MASKED(word, SLO_SLOTS / 64)];
 	int bit;

@@ -27,7 +27,7 @@ void BPF_PROG(slo_cgroup_set_weight, struct cgroup *cgrp, u32 weight)
 	limits_changed(cgrp);
 }
 
-SEC("struct_ops.s/slo_cgroup_set_bandwidth")
+SEC("struct_ops/slo_cgroup_set_bandwidth")
 void BPF_PROG(slo_cgroup_set_bandwidth, struct cgroup *cgrp, u64 period_us, u64 quota_us, u64 burst_us)
 {
 	limits_changed(cgrp);

@@ -37,6 +37,13 @@ static __always_inline bool deadline_work_waits(u32 llc, s32 cpu)
 	       scx_bpf_dsq_nr_queued(CPU_DSQ(DSQ_DEADLINE, cpu)) > 0 || demoted_backlog(llc, cpu) > 0;
 }
 
+/* How a pick ended. */
+enum pick {
+	PICK_NOTHING = 0,
+	PICK_TAKEN = 1,		/* a task is in the CPU's local queue */
+	PICK_KEEP = 2,		/* the incumbent comes first */
+};
+
 /* Take the earlier head of two queues; the other where that one was emptied or is not for us. */
 static __always_inline bool take_earlier(u64 shared_dsq, u64 own_dsq, u64 shared_key, u64 own_key)
 {
@@ -47,7 +54,7 @@ static __always_inline bool take_earlier(u64 shared_dsq, u64 own_dsq, u64 shared
 }
 
 /* A neighbour LLC's fair head that is far behind ours: weights hold across LLCs. One neighbour a pick. */
-static __noinline bool take_far_behind(u32 llc, s32 cpu, u64 own_head)
+__noinline int take_far_behind(u32 llc, s32 cpu, u64 own_head)
 {
 	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
 	u32 other;
@@ -62,7 +69,7 @@ static __noinline bool take_far_behind(u32 llc, s32 cpu, u64 own_head)
 }
 
 /* The smallest virtual time of the fair and the demoted queues, unless the incumbent's is smaller. */
-static __noinline bool take_fair(u32 llc, s32 cpu, u64 incumbent_key, bool *keep)
+__noinline int take_fair(u32 llc, s32 cpu, u64 incumbent_key)
 {
 	u64 fair_key = first_key(LLC_DSQ(DSQ_FAIR, llc)), own_fair_key = first_key(CPU_DSQ(DSQ_FAIR, cpu));
 	u64 demoted_key = first_key(LLC_DSQ(DSQ_DEMOTED, llc)), own_demoted_key = first_key(CPU_DSQ(DSQ_DEMOTED, cpu));
@@ -71,11 +78,9 @@ static __noinline bool take_fair(u32 llc, s32 cpu, u64 incumbent_key, bool *keep
 	u64 head = fair_head < demoted_head ? fair_head : demoted_head;
 
 	if (nr_llcs > 1 && take_far_behind(llc, cpu, head < incumbent_key ? head : incumbent_key))
-		return true;
-	if (incumbent_key != KEY_EMPTY && incumbent_key <= head) {
-		*keep = true;
-		return false;
-	}
+		return PICK_TAKEN;
+	if (incumbent_key != KEY_EMPTY && incumbent_key <= head)
+		return PICK_KEEP;
 	if (demoted_head < fair_head &&
 	    take_earlier(LLC_DSQ(DSQ_DEMOTED, llc), CPU_DSQ(DSQ_DEMOTED, cpu), demoted_key, own_demoted_key))
 		return true;
@@ -85,19 +90,17 @@ static __noinline bool take_fair(u32 llc, s32 cpu, u64 incumbent_key, bool *keep
 }
 
 /* For the floor: only work without an SLO. */
-static __noinline bool take_floor(u32 llc, s32 cpu, u64 incumbent_key, bool *keep)
+__noinline int take_floor(u32 llc, s32 cpu, u64 incumbent_key)
 {
 	u64 shared_key = first_key(LLC_DSQ(DSQ_FAIR, llc));
 	u64 own_key = first_key(CPU_DSQ(DSQ_FAIR, cpu));
 
-	if (incumbent_key != KEY_EMPTY && incumbent_key <= shared_key && incumbent_key <= own_key) {
-		*keep = true;
-		return false;
-	}
+	if (incumbent_key != KEY_EMPTY && incumbent_key <= shared_key && incumbent_key <= own_key)
+		return PICK_KEEP;
 	return take_earlier(LLC_DSQ(DSQ_FAIR, llc), CPU_DSQ(DSQ_FAIR, cpu), shared_key, own_key);
 }
 
-static __noinline bool take_deadline(u32 llc, s32 cpu, u64 now, u64 incumbent_key, bool *keep)
+__noinline int take_deadline(u32 llc, s32 cpu, u64 now, u64 incumbent_key)
 {
 	u64 shared_key = first_key(LLC_DSQ(DSQ_DEADLINE, llc));
 	u64 own_key = first_key(CPU_DSQ(DSQ_DEADLINE, cpu));
@@ -106,10 +109,8 @@ static __noinline bool take_deadline(u32 llc, s32 cpu, u64 now, u64 incumbent_ke
 		demote_overdue(llc, now);
 		shared_key = first_key(LLC_DSQ(DSQ_DEADLINE, llc));
 	}
-	if (incumbent_key != KEY_EMPTY && incumbent_key <= shared_key && incumbent_key <= own_key) {
-		*keep = true;
-		return false;
-	}
+	if (incumbent_key != KEY_EMPTY && incumbent_key <= shared_key && incumbent_key <= own_key)
+		return PICK_KEEP;
 	return take_earlier(LLC_DSQ(DSQ_DEADLINE, llc), CPU_DSQ(DSQ_DEADLINE, cpu), shared_key, own_key);
 }
 
@@ -148,7 +149,7 @@ static __always_inline void floor_run_begins(struct cpu_ctx *cpuc, u64 now)
 }
 
 /* Of the neighbours in the LLC: work that is bound to them and to this CPU. */
-static __noinline bool steal_restricted(u32 llc, s32 cpu)
+__noinline int steal_restricted(u32 llc, s32 cpu)
 {
 	u32 first = llc_first[MASKED(llc, SLO_MAX_LLCS)];
 	u32 count = llc_cpus[MASKED(llc, SLO_MAX_LLCS)];
@@ -170,7 +171,7 @@ static __noinline bool steal_restricted(u32 llc, s32 cpu)
 }
 
 /* Another LLC's work: overdue deadlines always, anything where this CPU would go idle. */
-static __noinline bool steal(u32 llc, bool would_idle, u64 now)
+__noinline int steal(u32 llc, bool would_idle, u64 now)
 {
 	int i;
 

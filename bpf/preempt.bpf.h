@@ -60,7 +60,7 @@ static __always_inline void claim_and_kick(s32 cpu, u64 now)
 }
 
 /* `only`: the CPU of a restricted task's queue, else -1 and any CPU of the LLC will do. */
-static __noinline void preempt_for(u64 deadline_ns, u32 llc, s32 near_cpu, s32 only, u64 now)
+__noinline int preempt_for(u64 deadline_ns, u32 llc, s32 near_cpu, s32 only, u64 now)
 {
 	struct cpu_ctx *cpuc;
 	u64 best_score = 0, score;
@@ -97,6 +97,7 @@ static __noinline void preempt_for(u64 deadline_ns, u32 llc, s32 near_cpu, s32 o
 	}
 	if (best_score && best >= 0)
 		claim_and_kick(best, now);
+	return 0;
 }
 
 #endif /* SCX_SLO_PREEMPT_BPF_H */

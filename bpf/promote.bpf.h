@@ -43,7 +43,7 @@ static __always_inline bool account_of_queued(struct task_ctx *task, u32 llc, st
 }
 
 /* Enough credit to run for a tick? Then the task's new deadline, else 0. */
-static __noinline u64 promotion_deadline(s32 pid, u32 llc, u64 now)
+__noinline u64 promotion_deadline(s32 pid, u32 llc, u64 now)
 {
 	struct task_struct *p = bpf_task_from_pid(pid);
 	struct reservation r;
@@ -71,7 +71,7 @@ out:
 	return deadline_ns;
 }
 
-static __noinline int promote(u64 demoted_dsq, u64 deadline_dsq, u32 llc, u64 now)
+__noinline int promote(u64 demoted_dsq, u64 deadline_dsq, u32 llc, u64 now)
 {
 	struct bpf_iter_scx_dsq it;
 	struct task_struct *p;
@@ -94,7 +94,7 @@ static __noinline int promote(u64 demoted_dsq, u64 deadline_dsq, u32 llc, u64 no
 }
 
 /* The key in the demoted queue of an overdue task that must give way; 0: it stays. */
-static __noinline u64 giving_way(s32 pid, u32 llc, u64 now)
+__noinline u64 giving_way(s32 pid, u32 llc, u64 now)
 {
 	struct task_struct *p = bpf_task_from_pid(pid);
 	struct important *most = &important_of_llc[MASKED(llc, SLO_MAX_LLCS)];
@@ -122,7 +122,7 @@ out:
 }
 
 /* Heads that have been overdue for overdue_ns make way for what is more important. */
-static __noinline int demote_overdue(u32 llc, u64 now)
+__noinline int demote_overdue(u32 llc, u64 now)
 {
 	struct important *most = &important_of_llc[MASKED(llc, SLO_MAX_LLCS)];
 	struct bpf_iter_scx_dsq it;

@@ -28,7 +28,7 @@
 #define KEY_EMPTY		(~0ULL)
 
 /* Key of the first task, KEY_EMPTY without one. A hint: another CPU may take it meanwhile. */
-static __noinline u64 first_key(u64 dsq_id)
+__noinline u64 first_key(u64 dsq_id)
 {
 	struct bpf_iter_scx_dsq it;
 	struct task_struct *p;

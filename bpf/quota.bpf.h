@@ -70,7 +70,7 @@ static __always_inline u64 out_of_quota_until(u32 slot, struct slo_policy *polic
 }
 
 /* When a task of the slot may run again, by every quota above it; 0: now. */
-static __noinline u64 throttled_until(u32 slot, u32 llc, u64 now)
+__noinline u64 throttled_until(u32 slot, u32 llc, u64 now)
 {
 	u64 until_ns = 0, one_ns;
 	int level;
@@ -93,7 +93,7 @@ static __noinline u64 throttled_until(u32 slot, u32 llc, u64 now)
 	return until_ns;
 }
 
-static __noinline int charge_quotas(u32 slot, u32 llc, u64 used_ns, u64 now)
+__noinline int charge_quotas(u32 slot, u32 llc, u64 used_ns, u64 now)
 {
 	int level;
 

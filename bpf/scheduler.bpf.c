@@ -77,8 +77,8 @@ static __always_inline s32 home_cpu(struct task_struct *p, bool *idle)
 	return cpu;
 }
 
-/* An idle CPU for an unrestricted task, near first; claimed. -1: none. */
-static __noinline s32 idle_cpu_near(struct task_struct *p, u32 llc, s32 cpu)
+/* An idle CPU of the LLC, claimed; -1: none. */
+__noinline int idle_cpu_near(u32 llc, s32 cpu)
 {
 	u32 first = llc_first[MASKED(llc, SLO_MAX_LLCS)];
 	u32 count = llc_cpus[MASKED(llc, SLO_MAX_LLCS)];
@@ -95,7 +95,7 @@ static __noinline s32 idle_cpu_near(struct task_struct *p, u32 llc, s32 cpu)
 		if (scx_bpf_test_and_clear_cpu_idle(near))
 			return near;
 	}
-	return nr_online_cpus > victim_scan ? scx_bpf_pick_idle_cpu(p->cpus_ptr, 0) : -1;
+	return -1;
 }
 
 SEC("struct_ops/slo_select_cpu")
@@ -199,7 +199,9 @@ void BPF_PROG(slo_enqueue, struct task_struct *p, u64 enq_flags)
 	if (restricted)
 		idle_cpu = idle ? cpu : -1;
 	else
-		idle_cpu = idle_cpu_near(p, llc, cpu);
+		idle_cpu = idle_cpu_near(llc, cpu);
+	if (idle_cpu < 0 && !restricted && nr_online_cpus > victim_scan)
+		idle_cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
 	if (idle_cpu >= 0) {
 		scx_bpf_kick_cpu(idle_cpu, KICK_IDLE);
 		return;
@@ -244,7 +246,7 @@ void BPF_PROG(slo_dispatch, s32 cpu, struct task_struct *prev)
 	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
 	u64 now = bpf_ktime_get_ns();
 	u32 llc = llc_of(cpu);
-	bool keep = false;
+	int pick = PICK_NOTHING;
 	u64 backlog;
 
 	if (!cpuc)
@@ -255,23 +257,22 @@ void BPF_PROG(slo_dispatch, s32 cpu, struct task_struct *prev)
 	promote(LLC_DSQ(DSQ_DEMOTED, llc), LLC_DSQ(DSQ_DEADLINE, llc), llc, now);
 	promote(CPU_DSQ(DSQ_DEMOTED, cpu), CPU_DSQ(DSQ_DEADLINE, cpu), llc, now);
 	backlog = floor_backlog(llc, cpu) + (inc.tier == TIER_FAIR && !inc.demoted);
-	if (floor_is_due(cpuc, backlog, now) &&
-	    (take_floor(llc, cpu, inc.tier == TIER_FAIR && !inc.demoted ? inc.key : KEY_EMPTY, &keep) || keep)) {
-		floor_run_begins(cpuc, now);
-		goto out;
+	if (floor_is_due(cpuc, backlog, now)) {
+		pick = take_floor(llc, cpu, inc.tier == TIER_FAIR && !inc.demoted ? inc.key : KEY_EMPTY);
+		if (pick)
+			floor_run_begins(cpuc, now);
 	}
-	if (take_deadline(llc, cpu, now, inc.tier == TIER_DEADLINE ? inc.key : KEY_EMPTY, &keep) || keep)
-		goto out;
-	if (nr_llcs > 1 && steal(llc, false, now))
-		return;
-	if (take_fair(llc, cpu, inc.tier == TIER_FAIR ? inc.key : KEY_EMPTY, &keep) || keep)
-		goto out;
-	if (inc.tier != TIER_NONE)
-		keep = true;
-	else if (!steal_restricted(llc, cpu) && nr_llcs > 1)
+	if (!pick)
+		pick = take_deadline(llc, cpu, now, inc.tier == TIER_DEADLINE ? inc.key : KEY_EMPTY);
+	if (!pick && nr_llcs > 1)
+		pick = steal(llc, false, now);
+	if (!pick)
+		pick = take_fair(llc, cpu, inc.tier == TIER_FAIR ? inc.key : KEY_EMPTY);
+	if (!pick && inc.tier != TIER_NONE)
+		pick = PICK_KEEP;
+	if (!pick && !steal_restricted(llc, cpu) && nr_llcs > 1)
 		steal(llc, true, now);
-out:
-	if (keep && prev)
+	if (pick == PICK_KEEP && prev)
 		keep_running(prev, cpuc, &inc, llc);
 }
 
