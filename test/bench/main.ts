@@ -14,7 +14,7 @@ import type { Job, MeasuredRun } from './measured.ts';
 import { gatherPeers } from './peers.ts';
 import { pictureOf } from './pictures.ts';
 import { reportMarkdown, terminalText } from './report.ts';
-import { resultOf, type ScenarioResult } from './result.ts';
+import { RESULT_FORMAT, resultOf, type ScenarioResult } from './result.ts';
 import type { Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios/index.ts';
 
@@ -85,7 +85,9 @@ const writeResult = (result: ScenarioResult, runs: readonly MeasuredRun[], scena
 const writeReport = (): void => {
   const results = SCENARIOS.flatMap(({ name }): ScenarioResult[] => {
     const file = join(outDir, `${name}.json`);
-    return existsSync(file) ? [JSON.parse(readFileSync(file, 'utf8'))] : [];
+    if (!existsSync(file)) return [];
+    const result: ScenarioResult = JSON.parse(readFileSync(file, 'utf8'));
+    return result.format === RESULT_FORMAT ? [result] : [];
   });
   writeFileSync(join(outDir, 'report.md'), reportMarkdown(results));
 };

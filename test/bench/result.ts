@@ -29,7 +29,11 @@ export interface ChartResult {
   mark?: { value: number; label: string };
 }
 
+/** Raised when a field changes its meaning: reports leave results of another format out. */
+export const RESULT_FORMAT = 2;
+
 export interface ScenarioResult {
+  format: number;
   scenario: string;
   title: string;
   clock: 'virtual' | 'wall';
@@ -112,6 +116,7 @@ export const resultOf = (scenario: Scenario, runs: readonly MeasuredRun[]): Scen
     (policy, index, all) => policies.includes(policy) && all.indexOf(policy) === index,
   );
   return {
+    format: RESULT_FORMAT,
     scenario: scenario.name,
     title: scenario.title,
     clock: scenario.machine.clock,
