@@ -4,11 +4,11 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-# Which kernels `make test-vm` boots: names from test/vm/kernels.ts, or `all`.
+# Which kernels `make test-vm` boots: names from test/vm/kernels.ts, or `all` (of Debian's packages).
 KERNELS ?= 7.3
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what a fresh Debian or Ubuntu machine lacks (root or sudo); quick when nothing is missing
 	@.ci/setup.sh
@@ -36,6 +36,9 @@ test-unit: build ## unit tests, and native BPF tests where this kernel and user 
 test-vm: build ## the kernel suite in virtual machines: KERNELS="6.16 7.3" or KERNELS=all
 	@node test/vm/run.ts --kernels "$(KERNELS)"
 
+kernel-6.12: ## build the 6.12 kernel for `make test-vm KERNELS=6.12` (some 10 minutes, then cached)
+	@test/vm/kernel-6.12.sh
+
 check: lint typecheck generated test ## what CI runs
 
 lint: setup ## style of TypeScript and shell
@@ -62,5 +65,5 @@ clean: ## remove what was built here
 clean-cache: ## remove kernels, root file systems and libbpf from the cache
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
 
-.PHONY: help setup build bpf demo test test-unit test-vm check lint typecheck generated generate fmt clean clean-cache
+.PHONY: help setup build bpf demo test test-unit test-vm kernel-6.12 check lint typecheck generated generate fmt clean clean-cache
 .DEFAULT_GOAL := help
