@@ -4,11 +4,11 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-# Which kernels `make test-vm` boots: names from test/vm/kernels.ts, or `all`.
+# Which kernels `make test-vm` boots: names from test/vm/kernels.ts, or `all` (of Debian's packages).
 KERNELS ?= 7.3
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what a fresh Debian or Ubuntu machine lacks (root or sudo); quick when nothing is missing
 	@.ci/setup.sh
@@ -43,6 +43,9 @@ test-vm: build ## the kernel suite in virtual machines: KERNELS="6.16 7.3" or KE
 verifier-cost: build ## measure the verifier's work for each program and write docs/perf/verifier-cost.json: KERNELS=...
 	@node test/vm/verifier-cost-update.ts --kernels "$(KERNELS)"
 
+kernel-6.12: ## build the 6.12 kernel for `make test-vm KERNELS=6.12` (some 10 minutes, then cached)
+	@test/vm/kernel-6.12.sh
+
 check: lint typecheck generated test ## what CI runs
 
 lint: setup ## style of TypeScript and shell
@@ -71,5 +74,5 @@ clean-cache: ## remove kernels, root file systems and libbpf from the cache
 
 export SCENARIOS POLICIES RUNS PEERS KERNEL VMS FRESH
 
-.PHONY: help setup build bpf demo bench test test-unit test-vm verifier-cost check lint typecheck generated generate fmt clean clean-cache
+.PHONY: help setup build bpf demo bench test test-unit test-vm verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help

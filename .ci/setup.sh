@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs what building, testing and the demo need on Debian 12 or newer: packages (as root or through sudo), the
-# npm packages of the lock file, and libbpf. Asks the package database each time, so it is right after any change of
-# the machine, and quick when nothing is missing.
+# npm packages of the lock file, and libbpf. Quick when nothing is missing.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/.." && pwd)
 # shellcheck source=.ci/assets.sh
 . "$here/assets.sh"
+# shellcheck source=.ci/packages.sh
+. "$here/packages.sh"
 
 packages=(
   # build: BPF objects, libbpf, the kernel side's types
@@ -17,54 +18,21 @@ packages=(
   iproute2 procps util-linux shellcheck git ca-certificates
 )
 
-# Prints the package of the newest clang that is at least 16: Debian 12's `clang` is 14, beside which it has clang-16.
-clang_package() {
-  case "$1" in
-    12) echo clang-16 ;;
-    *) echo clang ;;
-  esac
-}
-
-release=unknown
-name='an unknown system'
-if [ -r /etc/os-release ]; then
-  # shellcheck source=/dev/null
-  . /etc/os-release
-  name="${PRETTY_NAME:-${ID:-unknown}}"
-  # Testing and unstable have no VERSION_ID.
-  [ "${ID:-}" != debian ] || release="${VERSION_ID:-99}"
-fi
-[ "$release" = unknown ] || packages+=("$(clang_package "$release")")
+[ "$(debian_version)" -eq 0 ] || packages+=("$(clang_package)")
 # Any Node from 18 on starts npm; the project's own Node 24 then comes with the npm packages.
 command -v npm >/dev/null || packages+=(npm)
 
-if [ "$release" = unknown ] || [ "$release" -lt 12 ]; then
+if [ "$(debian_version)" -ge 12 ]; then
+  install_packages "${packages[@]}"
+else
+  name=$(os_release PRETTY_NAME)
+  name="${name:-an unknown system}"
   if [ -n "${SCX_SLO_SKIP_PACKAGES:-}" ]; then
     say "not Debian 12 or newer ($name): taking your word that the packages are there"
   else
     say "Packages that are needed, by their Debian names: clang (16 or newer) ${packages[*]} npm"
     fail "cannot install packages on $name" "setup knows Debian 12 and newer" \
       "install the packages above, then run again with SCX_SLO_SKIP_PACKAGES=1"
-  fi
-else
-  # dpkg-query fails for a package that it does not know; what it prints about the others still counts.
-  mapfile -t missing < <(comm -23 <(printf '%s\n' "${packages[@]}" | sort) \
-    <({ dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null || true; } |
-      sed -n 's/^installed //p' | sort -u))
-  if [ "${#missing[@]}" -gt 0 ]; then
-    as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-      command -v sudo >/dev/null || fail "cannot install ${missing[*]}" "this user is not root and there is no sudo" \
-        "run as root: apt-get install ${missing[*]}"
-      as_root=(sudo)
-    fi
-    say "installing ${missing[*]}"
-    apt_log=$(mktemp)
-    trap 'rm -f "$apt_log"' EXIT
-    apt_get=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
-    { "${apt_get[@]}" update && "${apt_get[@]}" install --no-install-recommends "${missing[@]}"; } >"$apt_log" 2>&1 ||
-      fail "cannot install ${missing[*]}" "$(grep -E '^(E|W):' "$apt_log" | tail -n 3 | tr '\n' ' ')" \
-        "check the network and /etc/apt, then run make setup again"
   fi
 fi
 

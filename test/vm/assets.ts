@@ -23,7 +23,8 @@ export interface VmAssets {
 export async function prepareAssets(kernel: Kernel): Promise<VmAssets> {
   const rootImage = await assetPath('rootfs.sh');
   const depsImage = await assetPath('deps-disk.sh');
-  const kernelDir = await assetPath('kernel.sh', kernel.abi);
+  const kernelDir =
+    kernel.from === 'source' ? await assetPath('kernel-6.12.sh') : await assetPath('kernel.sh', kernel.abi);
   const modulesImage = join(kernelDir, 'modules.img');
   return {
     vmlinuz: join(kernelDir, 'vmlinuz'),
