@@ -69,8 +69,14 @@ const unpackConfig = (packed: Uint8Array | undefined): string => {
   }
 };
 
+/** Counts CPUs that came or went since boot; undefined: no sched_ext. */
+export const readHotplugSeq = (sysfs: Sysfs): bigint | undefined => {
+  const text = sysfs.text('/sys/kernel/sched_ext/hotplug_seq');
+  return text && /^\d{1,19}$/.test(text) ? BigInt(text) : undefined;
+};
+
 export const readTopology = (sysfs: Sysfs): Topology => {
-  const hotplugSeq = sysfs.text('/sys/kernel/sched_ext/hotplug_seq');
+  const hotplugSeq = readHotplugSeq(sysfs);
   const possible = parseCpuList(sysfs.text(`${CPU_ROOT}/possible`) ?? '0');
   const online = parseCpuList(sysfs.text(`${CPU_ROOT}/online`) ?? '0');
   const llcOfCpu = new Uint16Array(SLO_MAX_CPUS);
@@ -87,6 +93,6 @@ export const readTopology = (sysfs: Sysfs): Topology => {
     llcCount: Math.max(1, Math.min(llcs.size, SLO_MAX_LLCS)),
     llcOfCpu,
     tickNs: readTickNs(sysfs),
-    hotplugSeq: hotplugSeq && /^\d{1,19}$/.test(hotplugSeq) ? BigInt(hotplugSeq) : undefined,
+    hotplugSeq,
   };
 };
