@@ -45,15 +45,10 @@ export const RECORD_MAX_BYTES = 6 * (SLO_EXIT_DUMP_LEN + SLO_EXIT_BYTES.reason +
 
 const isClass = (value: unknown): value is ExitClass => EXIT_CLASSES.some((known) => known === value);
 
-/** undefined: not a record, or one of another version's making that lacks something. */
-export const parseExitRecord = (text: string): ExitRecord | undefined => {
-  let value: Partial<Record<keyof ExitRecord, unknown>>;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+/** From JSON; undefined: not a record, or one of another version's making that lacks something. */
+export const exitRecordOf = (json: unknown): ExitRecord | undefined => {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return undefined;
+  const value: Partial<Record<keyof ExitRecord, unknown>> = json;
   const { at, kind, exitCode, reason, message, dump, kernel, version, ranSeconds } = value;
   const texts = { at, exitCode, reason, message, dump, kernel, version };
   const numbers = { kind, ranSeconds };
@@ -62,4 +57,12 @@ export const parseExitRecord = (text: string): ExitRecord | undefined => {
   if (!Object.values(numbers).every(Number.isFinite) || Number.isNaN(Date.parse(String(at))))
     return undefined;
   return { class: value.class, ...texts, ...numbers } as ExitRecord;
+};
+
+export const parseExitRecord = (text: string): ExitRecord | undefined => {
+  try {
+    return exitRecordOf(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
 };

@@ -52,12 +52,13 @@ const cacheSharers = (sysfs: Sysfs, cpu: number): string | undefined => {
   return sysfs.text(`${CPU_ROOT}/cpu${cpu}/topology/package_cpus_list`);
 };
 
-const readTickNs = (sysfs: Sysfs): number => {
+/** CONFIG_HZ of this kernel; undefined: its configuration is not readable here. */
+export const readHz = (sysfs: Sysfs): number | undefined => {
   const release = sysfs.text('/proc/sys/kernel/osrelease') ?? '';
   const hz = /^CONFIG_HZ=(\d{2,4})$/m.exec(
     sysfs.text(`/boot/config-${release}`) ?? unpackConfig(sysfs.bytes('/proc/config.gz')),
   )?.[1];
-  return hz ? Math.round(1e9 / Number(hz)) : DEFAULT_TICK_NS;
+  return hz ? Number(hz) : undefined;
 };
 
 const unpackConfig = (packed: Uint8Array | undefined): string => {
@@ -73,6 +74,11 @@ const unpackConfig = (packed: Uint8Array | undefined): string => {
 export const readHotplugSeq = (sysfs: Sysfs): bigint | undefined => {
   const text = sysfs.text('/sys/kernel/sched_ext/hotplug_seq');
   return text && /^\d{1,19}$/.test(text) ? BigInt(text) : undefined;
+};
+
+const readTickNs = (sysfs: Sysfs): number => {
+  const hz = readHz(sysfs);
+  return hz ? Math.round(1e9 / hz) : DEFAULT_TICK_NS;
 };
 
 export const readTopology = (sysfs: Sysfs): Topology => {
