@@ -104,7 +104,7 @@ const start = async (
     log,
     sources,
     cgroupMount: cgroups,
-    cpus: 2,
+    cpus: () => 2,
     procStat: () => {
       busyTicks += 40;
       return `cpu  ${busyTicks} 0 0 0 0 0 0 0 0 0\n`;
@@ -484,7 +484,7 @@ describe('modes', () => {
     const taken = { host: '127.0.0.1', port: ports.metrics ?? 0 };
     const { log } = { log: pino({ level: 'silent' }) };
     const options = { mode: 'observe', metricsAddress: taken, nodeName: 'n' } as AgentOptions;
-    const second = new Agent(options, { kernel, log, sources: [], cgroupMount: cgroups, cpus: 2 });
+    const second = new Agent(options, { kernel, log, sources: [], cgroupMount: cgroups, cpus: () => 2 });
     expect(await second.start()).toMatchObject({
       code: 'SLO_E_LISTEN',
       what: `cannot listen on 127.0.0.1:${taken.port}`,

@@ -38,8 +38,8 @@ export interface AgentParts {
   sources: readonly NamedSource[];
   /** Where cgroup v2 is mounted. */
   cgroupMount: string;
-  /** Online CPUs. */
-  cpus: number;
+  /** Online CPUs, now. */
+  cpus: () => number;
   /** Text of /proc/stat. */
   procStat?: () => string;
 }
@@ -86,13 +86,16 @@ export class Agent {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #ending = new AbortController();
   #session: KernelSession | undefined;
+  /** Read again with every session: a CPU that comes or goes ends the scheduler's. */
+  #cpus: number;
   #importance = new Map<string, number>();
   #missEvents = 0;
   #readAtMs = performance.now();
   #ready = false;
 
   constructor(options: AgentOptions, parts: AgentParts) {
-    const { kernel, log, cgroupMount, cpus } = parts;
+    const { kernel, log, cgroupMount } = parts;
+    this.#cpus = parts.cpus();
     this.#options = options;
     this.#parts = parts;
     this.#problems = new ProblemLog((kind, problem) => log.warn({ problem: kind }, problem));
@@ -112,7 +115,7 @@ export class Agent {
       limits: this.#limits,
       problems: this.#problems,
       mode: () => (this.#session?.kind === 'scheduler' ? 'enforce' : 'advisory'),
-      cpus,
+      cpus: () => this.#cpus,
       onPlan: (plan) => this.#onPlan(plan),
     });
     const events = {
@@ -209,6 +212,7 @@ export class Agent {
       },
       onSession: (session: KernelSession | undefined, _mode: NodeMode) => {
         this.#session = session;
+        this.#cpus = this.#parts.cpus();
         this.#keeper.attach(session, performance.now());
         this.#planner.request();
       },
