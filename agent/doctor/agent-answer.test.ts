@@ -53,6 +53,21 @@ it('says why there is no answer', async () => {
   expect(await askAgent('no address')).toMatchObject({ code: 'SLO_E_NO_AGENT' });
 });
 
+it('asks again where the answer was that the question came too late', async () => {
+  let asked = 0;
+  const server = createServer((_, response) => {
+    asked += 1;
+    if (asked < 3) response.writeHead(408).end();
+    else
+      response.end(JSON.stringify({ mode: 'observe', wantedMode: 'observe', modeReason: null, exits: [] }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(() => server.close());
+  const answer = await askAgent(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+  expect(answer).toMatchObject({ mode: 'observe', reason: undefined });
+  expect(asked).toBe(3);
+});
+
 it('never stumbles over what answers', () => {
   fc.assert(
     fc.property(fc.jsonValue(), (json) => {

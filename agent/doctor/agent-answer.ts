@@ -3,7 +3,22 @@ import { exitRecordOf } from '../exit-record.ts';
 import { type Failure, failure } from '../failure.ts';
 import type { AgentAnswer } from './agent-checks.ts';
 
-const LIMIT_MS = 3_000;
+/** A node that is asked about is often a busy one. */
+const LIMIT_MS = 10_000;
+
+/** Where this process was starved between connecting and asking, the agent has answered 408 to nothing. */
+const LATE = 408;
+const TRIES = 3;
+
+const getOnce = (url: string): Promise<Response> =>
+  fetch(url, { signal: AbortSignal.timeout(LIMIT_MS), redirect: 'error' });
+
+const get = async (url: string): Promise<Response> => {
+  for (let tries = 1; ; tries += 1) {
+    const answer = await getOnce(url);
+    if (answer.status !== LATE || tries === TRIES) return answer;
+  }
+};
 
 const fields = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? { ...value } : {};
@@ -36,7 +51,7 @@ export const askAgent = async (address: string): Promise<AgentAnswer | Failure> 
       'start it with scx-slo run, or say where it listens with --local-address',
     );
   try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(LIMIT_MS), redirect: 'error' });
+    const answer = await get(url);
     if (!answer.ok) return none(`HTTP status ${answer.status}`);
     return parseAnswer(await answer.json()) ?? none('what answers there is no agent of this version');
   } catch (error) {

@@ -76,11 +76,10 @@ const readMachine = (sysfs: Sysfs, limitedCgroup: string | undefined, hasCgroup2
 
 const examine = async (options: DoctorOptions): Promise<Diagnosis> => {
   const facts = readNodeFacts(hostSysfs);
-  const [agent, kept, parts] = await Promise.all([
-    askAgent(options.localAddress),
-    readExits(options.stateDir),
-    probeParts(facts),
-  ]);
+  // one after the other: opening the objects holds the event loop, and the agent's answer would be late for it
+  const agent = await askAgent(options.localAddress);
+  const kept = await readExits(options.stateDir);
+  const parts = await probeParts(facts);
   const asked = isFailure(agent) ? undefined : MODES.find((mode) => mode === agent.wantedMode);
   const wanted = options.mode ?? asked ?? 'enforce';
   const enforcing = !isFailure(agent) && agent.mode === 'enforce';
