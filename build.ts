@@ -1,16 +1,11 @@
 /** Bundles the parts that run: one file each, so that a start reads one file and loads only what it uses. */
 import { readFileSync } from 'node:fs';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
 
-await build({
+const common: BuildOptions = {
   absWorkingDir: import.meta.dirname,
-  entryPoints: {
-    agent: 'agent/main.ts',
-    webhook: 'webhook/main.ts',
-    cli: 'cli/main.ts',
-  },
   outdir: 'build/dist',
   outExtension: { '.js': '.mjs' },
   bundle: true,
@@ -27,4 +22,21 @@ await build({
   sourcemap: true,
   legalComments: 'linked',
   logLevel: 'info',
+};
+
+await build({
+  ...common,
+  entryPoints: {
+    agent: 'agent/main.ts',
+    webhook: 'webhook/main.ts',
+    cli: 'cli/main.ts',
+  },
+});
+
+// In pieces: what it examines may not load, and it must live to say so.
+await build({
+  ...common,
+  entryPoints: { doctor: 'agent/doctor/main.ts' },
+  splitting: true,
+  chunkNames: 'doctor-[hash]',
 });

@@ -1,5 +1,5 @@
 /** The whole agent but for the kernel: real files, real directories as cgroups, real HTTP on loopback. */
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,6 +90,8 @@ const start = async (
     signalDir: undefined,
     allowAttachHang: false,
     ignoreCpuLimits: false,
+    stateDir: join(root, 'state'),
+    watchdogMs: 30_000,
     nodeName: 'node-1',
     logLevel: 'debug',
     ...more,
@@ -102,7 +104,7 @@ const start = async (
     log,
     sources,
     cgroupMount: cgroups,
-    cpus: 2,
+    cpus: () => 2,
     procStat: () => {
       busyTicks += 40;
       return `cpu  ${busyTicks} 0 0 0 0 0 0 0 0 0\n`;
@@ -440,10 +442,11 @@ describe('modes', () => {
     scheduler.healthCounters.preemptKicks = 9;
     kernel.schedulerFailure = undefined;
     scheduler.exitInfo = {
-      kind: 65,
+      kind: 66,
       exitCode: 1n << 48n,
-      reason: 'unregistered from BPF',
+      reason: 'unregistered from the main kernel',
       message: 'cpu 1 went offline',
+      dump: '',
     };
     await until('observer', () => kernel.session.kind === 'observer');
     expect(scheduler.closed).toBe(1);
@@ -451,10 +454,19 @@ describe('modes', () => {
     kernel.session.addWaits(kernel.session.indexed.get(id) ?? -1, 20, 3, 1e6);
     await until('8 bursts', async () => (await metric(/^scx_slo_bursts_total.*cart.* 8$/)).length === 1);
     expect(await metric(/^scx_slo_preempt_kicks_total/)).toEqual(['scx_slo_preempt_kicks_total 9']);
-    expect(await metric(/^scx_slo_scheduler_exits_total\{/)).toEqual([
-      'scx_slo_scheduler_exits_total{reason="unregistered from BPF"} 1',
+    expect(await metric(/^scx_slo_scheduler_exits_total\{.* [^0]/)).toEqual([
+      'scx_slo_scheduler_exits_total{reason="hotplug"} 1',
     ]);
+    const exitsPage = async () => JSON.parse((await get(ports.local, '/v1/exits')).body);
+    expect(await exitsPage()).toMatchObject({
+      wantedMode: 'enforce',
+      counts: { hotplug: 1, stall: 0 },
+      exits: [{ class: 'hotplug', message: 'cpu 1 went offline', kernel: '7.3.4-fake' }],
+      events: [{ reason: 'SchedExtEnabled' }, { reason: 'SchedExtEjected', count: 1 }],
+    });
     await until('scheduler again', () => kernel.session.kind === 'scheduler');
+    expect((await exitsPage()).restart).toEqual({ action: 'none', inSeconds: 0, failuresLastHour: 0 });
+    expect(readdirSync(join(root, 'state/exits'))).toHaveLength(1);
     await until('slot again', () => kernel.session.indexed.has(id));
     expect(await nodeMode()).toEqual(['scx_slo_node_mode{mode="enforce",reason=""} 1']);
   });
@@ -472,7 +484,7 @@ describe('modes', () => {
     const taken = { host: '127.0.0.1', port: ports.metrics ?? 0 };
     const { log } = { log: pino({ level: 'silent' }) };
     const options = { mode: 'observe', metricsAddress: taken, nodeName: 'n' } as AgentOptions;
-    const second = new Agent(options, { kernel, log, sources: [], cgroupMount: cgroups, cpus: 2 });
+    const second = new Agent(options, { kernel, log, sources: [], cgroupMount: cgroups, cpus: () => 2 });
     expect(await second.start()).toMatchObject({
       code: 'SLO_E_LISTEN',
       what: `cannot listen on 127.0.0.1:${taken.port}`,

@@ -8,8 +8,9 @@ import { VERSION } from '../slo/version.ts';
 import { readCgroupLimits } from './cgroups/cgroup-files.ts';
 import { LimitsCache } from './cgroups/cgroup-limits.ts';
 import { CgroupWatch } from './cgroups/cgroup-watch.ts';
+import type { ExitRecord } from './exit-record.ts';
 import { type Failure, isFailure } from './failure.ts';
-import type { ExitInfo, KernelSession } from './kernel/port.ts';
+import type { KernelSession } from './kernel/port.ts';
 import type { KernelSide } from './kernel-side.ts';
 import type { NodeMode } from './node-mode.ts';
 import type { AgentView } from './observe/agent-view.ts';
@@ -23,6 +24,7 @@ import { Planner } from './plan/planner.ts';
 import { SlotKeeper } from './plan/slot-keeper.ts';
 import type { TargetSnapshot } from './pods/target.ts';
 import { ProblemLog } from './problem-log.ts';
+import { SchedulerHistory } from './scheduler-history.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { LevelBoard } from './shed/level-board.ts';
 import { NodeLoad, parseCpuTicks } from './shed/node-load.ts';
@@ -36,8 +38,8 @@ export interface AgentParts {
   sources: readonly NamedSource[];
   /** Where cgroup v2 is mounted. */
   cgroupMount: string;
-  /** Online CPUs. */
-  cpus: number;
+  /** Online CPUs, now. */
+  cpus: () => number;
   /** Text of /proc/stat. */
   procStat?: () => string;
 }
@@ -65,6 +67,7 @@ export class Agent {
   readonly #limits: LimitsCache;
   readonly #cgroups: CgroupWatch;
   readonly #planner: Planner;
+  readonly #history: SchedulerHistory;
   readonly #sessions: SessionKeeper;
   readonly #problems: ProblemLog;
   readonly #shed = new ShedLoop(
@@ -82,15 +85,17 @@ export class Agent {
   readonly #pages: PageServers;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #ending = new AbortController();
-  readonly #schedulerExits = new Map<string, number>();
   #session: KernelSession | undefined;
+  /** Read again with every session: a CPU that comes or goes ends the scheduler's. */
+  #cpus: number;
   #importance = new Map<string, number>();
   #missEvents = 0;
   #readAtMs = performance.now();
   #ready = false;
 
   constructor(options: AgentOptions, parts: AgentParts) {
-    const { kernel, log, cgroupMount, cpus } = parts;
+    const { kernel, log, cgroupMount } = parts;
+    this.#cpus = parts.cpus();
     this.#options = options;
     this.#parts = parts;
     this.#problems = new ProblemLog((kind, problem) => log.warn({ problem: kind }, problem));
@@ -110,7 +115,7 @@ export class Agent {
       limits: this.#limits,
       problems: this.#problems,
       mode: () => (this.#session?.kind === 'scheduler' ? 'enforce' : 'advisory'),
-      cpus,
+      cpus: () => this.#cpus,
       onPlan: (plan) => this.#onPlan(plan),
     });
     const events = {
@@ -119,7 +124,15 @@ export class Agent {
       },
       onProblem: (problem: Failure) => log.warn({ failure: problem }, 'the kernel side has a problem'),
     };
-    this.#sessions = new SessionKeeper(kernel, options.mode, events, this.#sessionListener(), log);
+    this.#history = new SchedulerHistory(options.stateDir, log);
+    this.#sessions = new SessionKeeper({
+      kernel,
+      wanted: options.mode,
+      events,
+      listener: this.#sessionListener(),
+      nodeEvents: this.#history.events,
+      log,
+    });
     this.#pages = new PageServers(log);
     this.#signal = new SignalService(options, this.#shed.board, log);
   }
@@ -135,6 +148,7 @@ export class Agent {
     for (const { name, source } of this.#parts.sources) {
       await source.start((snapshot) => this.#onSnapshot(name, snapshot));
     }
+    await this.#history.exits.load();
     await this.#cgroups.start();
     await this.#sessions.start();
     if (this.#ending.signal.aborted) return ports;
@@ -159,6 +173,7 @@ export class Agent {
     this.#self.stop();
     await this.#cgroups.stop();
     const problem = await this.#sessions.stop();
+    await this.#history.exits.settled();
     if (problem !== undefined) this.#parts.log.error({ failure: problem }, problem.what);
   }
 
@@ -197,13 +212,11 @@ export class Agent {
       },
       onSession: (session: KernelSession | undefined, _mode: NodeMode) => {
         this.#session = session;
+        this.#cpus = this.#parts.cpus();
         this.#keeper.attach(session, performance.now());
         this.#planner.request();
       },
-      onSchedulerExit: (exit: ExitInfo) => {
-        const reason = exit.reason || `kind ${exit.kind}`;
-        this.#schedulerExits.set(reason, (this.#schedulerExits.get(reason) ?? 0) + 1);
-      },
+      onSchedulerExit: (record: ExitRecord) => this.#history.add(record),
     };
   }
 
@@ -243,7 +256,10 @@ export class Agent {
       health: this.#health.total(),
       cgroupEventsDropped: this.#cgroups.dropped,
       missEvents: this.#missEvents,
-      schedulerExits: this.#schedulerExits,
+      schedulerExits: this.#history.counts,
+      restart: this.#sessions.restart,
+      exits: this.#history.exits.records,
+      events: this.#history.events.recent(),
       shedAnswers: this.#signal.answers,
       unknownCallers: this.#signal.unknownCallers,
       sourceErrors: () => this.#targets.errors(),

@@ -47,7 +47,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     log,
     sources,
     cgroupMount,
-    cpus: cpus().length,
+    cpus: () => cpus().length,
   });
   if (sources.length === 0)
     log.warn('neither --config nor --pods-dir: no pod has an SLO, waits are measured all the same');

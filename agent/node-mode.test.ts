@@ -1,20 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { failure } from './failure.ts';
-import type { ExitInfo, Preflight } from './kernel/port.ts';
-import { modeOf, reasonOfExit, reasonOfFailure, reloadPauseMs } from './node-mode.ts';
+import type { Preflight } from './kernel/port.ts';
+import { modeOf, nextText, reasonOfFailure, reasonWhileAway } from './node-mode.ts';
 
 const preflight = (canObserve: boolean, canEnforce: boolean): Preflight => ({
   canObserve,
   canEnforce,
   reasons: canEnforce ? [] : [{ code: 'IsolatedCpus', message: 'isolcpus=1', hint: 'boot without' }],
   kernel: '7.3',
-});
-
-const exit = (exitCode: bigint): ExitInfo => ({
-  kind: 1026,
-  exitCode,
-  reason: 'runnable task stall',
-  message: 'x',
 });
 
 describe('modeOf', () => {
@@ -30,30 +23,30 @@ describe('modeOf', () => {
   });
 });
 
-describe('after the scheduler left', () => {
-  it('loads again soon after a hotplug, but not for ever', () => {
-    const history = { hotplugReloads: 0, retries: 0 };
-    const pauses = Array.from({ length: 12 }, () => reloadPauseMs(exit(1n << 48n), history));
-    expect(pauses.filter((pause) => pause === 500)).toHaveLength(10);
-    expect(pauses.at(-1)).toBeUndefined();
-  });
+describe('while the scheduler is away', () => {
+  const failed = { code: 'AttachHang' as const, message: 'it failed', hint: 'do this' };
 
-  it('tries once more after any other exit, then stays off', () => {
-    const history = { hotplugReloads: 0, retries: 0 };
-    expect(reloadPauseMs(exit(0n), history)).toBe(10_000);
-    expect(reloadPauseMs(exit(0n), history)).toBeUndefined();
-  });
-
-  it('gives reasons with stable codes', () => {
-    expect(reasonOfExit(exit(0n))).toMatchObject({
-      code: 'SchedulerExited',
-      message: 'the scheduler left: runnable task stall: x',
-    });
+  it('names what is wrong by a stable code', () => {
     expect(reasonOfFailure(failure('SLO_E_OTHER_SCHEDULER', 'a', 'b', 'c')).code).toBe('OtherScheduler');
     expect(reasonOfFailure(failure('SLO_E_ANYTHING', 'a', 'b', 'c'))).toEqual({
       code: 'LoadFailed',
       message: 'a: b',
       hint: 'c',
     });
+  });
+
+  it.each([
+    [{ action: 'reload', delayMs: 0 }, 'HotplugReload', 'at once'],
+    [{ action: 'reload', delayMs: 60_000 }, 'HotplugReload', 'in 60 s'],
+    [{ action: 'backOff', delayMs: 9_100 }, 'BackOff', 'in 10 s'],
+    [{ action: 'lookAgain', delayMs: 60_000 }, 'OtherScheduler', 'every minute'],
+    [{ action: 'stayOff', why: 'operator' }, 'TurnedOff', 'until the agent is restarted'],
+    [{ action: 'stayOff', why: 'repeated-failure' }, 'RepeatedFailure', 'until the agent is restarted'],
+    [{ action: 'stayOff', why: 'hopeless' }, 'AttachHang', 'until the agent is restarted'],
+  ] as const)('%j is %s, and says %s', (decision, code, text) => {
+    const reason = reasonWhileAway(decision, failed);
+    expect(reason).toMatchObject({ code, message: 'it failed' });
+    expect(reason.hint).not.toBe('');
+    expect(nextText(decision)).toContain(text);
   });
 });

@@ -1,12 +1,16 @@
-/** Which mode the node runs in, and what to do when the scheduler leaves. Pure. */
+/** Which mode the node runs in, and why it is not another. Pure. */
 import type { Failure } from './failure.ts';
-import type { ExitInfo, Mode, Preflight, PreflightCode } from './kernel/port.ts';
+import type { Mode, Preflight, PreflightCode } from './kernel/port.ts';
+import type { Decision } from './restart-policy.ts';
 
 /** `unsupported`: nothing can be measured here; the agent stays up and says so. */
 export type NodeModeName = Mode | 'unsupported';
 
+/** What preflight says, or what became of a scheduler that could be loaded. A label value: no other text. */
+export type ModeCode = PreflightCode | 'HotplugReload' | 'BackOff' | 'TurnedOff' | 'RepeatedFailure';
+
 export interface ModeReason {
-  code: PreflightCode;
+  code: ModeCode;
   message: string;
   hint: string;
 }
@@ -42,35 +46,28 @@ export const reasonOfFailure = (failure: Failure): ModeReason => ({
   hint: failure.next,
 });
 
-export const exitText = (exit: ExitInfo): string =>
-  [exit.reason || `kind ${exit.kind}`, exit.message].filter((part) => part !== '').join(': ');
+const AGAIN = 'it is loaded again by itself; `scx-slo doctor --dump` shows what happened';
 
-export const reasonOfExit = (exit: ExitInfo): ModeReason => ({
-  code: 'SchedulerExited',
-  message: `the scheduler left: ${exitText(exit)}`,
-  hint: 'see the log and scx_slo_scheduler_exits_total; restart the agent to enforce again',
-});
+/** After the scheduler left or did not load: the reason that people see while it is away. */
+export const reasonWhileAway = (decision: Decision, failed: ModeReason): ModeReason => {
+  const { message } = failed;
+  if (decision.action === 'reload') return { code: 'HotplugReload', message, hint: AGAIN };
+  if (decision.action === 'backOff') return { code: 'BackOff', message, hint: AGAIN };
+  if (decision.action === 'lookAgain') return { ...failed, code: 'OtherScheduler' };
+  if (decision.why === 'hopeless') return failed;
+  if (decision.why === 'operator')
+    return { code: 'TurnedOff', message, hint: 'restart the agent to enforce again' };
+  const hint = 'see `scx-slo doctor --dump`; restart the agent to enforce again';
+  return { code: 'RepeatedFailure', message, hint };
+};
 
-/** SCX_ECODE_ACT_RESTART (include/linux/sched/ext.h): CPUs came or went, load again. */
-const RESTART = 1n << 48n;
-const HOTPLUG_PAUSE_MS = 500;
-const RETRY_PAUSE_MS = 10_000;
-/** Who hotplugs more often than this is not helped by reloading. */
-const MAX_HOTPLUG_RELOADS = 10;
+const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`;
 
-export interface ExitHistory {
-  hotplugReloads: number;
-  retries: number;
-}
-
-/** @returns how long to wait before the scheduler is loaded again; undefined: leave it off. */
-export const reloadPauseMs = (exit: ExitInfo, history: ExitHistory): number | undefined => {
-  if ((exit.exitCode & RESTART) !== 0n) {
-    if (history.hotplugReloads >= MAX_HOTPLUG_RELOADS) return undefined;
-    history.hotplugReloads += 1;
-    return HOTPLUG_PAUSE_MS;
-  }
-  if (history.retries >= 1) return undefined;
-  history.retries += 1;
-  return RETRY_PAUSE_MS;
+/** What happens next, for the end of a sentence. */
+export const nextText = (decision: Decision): string => {
+  if (decision.action === 'stayOff') return 'it stays off until the agent is restarted';
+  if (decision.action === 'lookAgain') return 'looking again every minute';
+  return decision.delayMs > 0
+    ? `it is loaded again in ${seconds(decision.delayMs)}`
+    : 'it is loaded again at once';
 };

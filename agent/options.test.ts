@@ -18,6 +18,8 @@ describe('parseOptions', () => {
       signalAddress: { host: '0.0.0.0', port: 7080 },
       config: undefined,
       allowAttachHang: false,
+      stateDir: '/var/lib/scx-slo',
+      watchdogMs: 30_000,
       logLevel: 'info',
     });
   });
@@ -34,6 +36,10 @@ describe('parseOptions', () => {
       signalAddress: undefined,
       metricsAddress: { host: '::1', port: 0 },
     });
+    expect(options(['--state-dir', 'off', '--watchdog-ms', '1000'])).toMatchObject({
+      stateDir: undefined,
+      watchdogMs: 1_000,
+    });
   });
 
   it.each([
@@ -45,6 +51,9 @@ describe('parseOptions', () => {
     [['--metrics-address', 'x:70000'], '--metrics-address'],
     [['--local-address', '0.0.0.0:7090'], '--local-address'],
     [['--log-level', 'loud'], '--log-level'],
+    [['--watchdog-ms', '999'], '--watchdog-ms'],
+    [['--watchdog-ms', '30001'], '--watchdog-ms'],
+    [['--watchdog-ms', '2e3'], '--watchdog-ms'],
   ])('refuses %j', (argv, named) => {
     const answer = parseOptions(argv, {});
     expect(answer).toMatchObject({ code: 'SLO_E_OPTION', what: expect.stringContaining(named) });

@@ -19,6 +19,10 @@ export interface AgentOptions {
   signalDir: string | undefined;
   allowAttachHang: boolean;
   ignoreCpuLimits: boolean;
+  /** Where exit records outlive the agent; undefined: memory only. */
+  stateDir: string | undefined;
+  /** How long a runnable task may wait before the kernel ends the scheduler. */
+  watchdogMs: number;
   nodeName: string;
   logLevel: LogLevel;
 }
@@ -55,6 +59,16 @@ const FLAGS = {
     help: 'enforce on kernels where attaching may hang',
   },
   'ignore-cpu-limits': { type: 'boolean', default: 'false', help: 'enforce although cpu.max is not kept' },
+  'state-dir': {
+    type: 'string',
+    default: '/var/lib/scx-slo',
+    help: 'keeps the last exits of the scheduler with their dumps; `off`',
+  },
+  'watchdog-ms': {
+    type: 'string',
+    default: '30000',
+    help: 'the kernel takes the node back when a task waited this long, 1000 .. 30000',
+  },
   'node-name': { type: 'string', default: '', help: 'name of this node (default: host name)' },
   'log-level': { type: 'string', default: 'info', help: LOG_LEVELS.join(', ') },
 } as const satisfies Record<string, Flag>;
@@ -106,6 +120,16 @@ const parseBoolean = (flag: FlagName, value: string): boolean | Failure => {
   return badFlag(`bad ${envName(flag)}`, `${cut(value)} is neither true nor false`);
 };
 
+/** The kernel allows no more than 30 s; below a second a busy node would be a stalled one. */
+const WATCHDOG_MS: readonly [number, number] = [1_000, 30_000];
+
+const parseWatchdog = (flag: FlagName, value: string): number | Failure => {
+  const ms = Number(value);
+  const [least, most] = WATCHDOG_MS;
+  if (/^[0-9]{1,5}$/.test(value) && ms >= least && ms <= most) return ms;
+  return badFlag(`bad --${flag}`, `${cut(value)} is not a number of milliseconds, ${least} .. ${most}`);
+};
+
 type RawFlags = Record<FlagName, string>;
 
 /** Flags win over the environment, the environment over the defaults. */
@@ -147,6 +171,7 @@ export const parseOptions = (argv: readonly string[], env: NodeJS.ProcessEnv): C
     signalAddress: parseAddress('signal-address', raw['signal-address']),
     allowAttachHang: parseBoolean('allow-attach-hang', raw['allow-attach-hang']),
     ignoreCpuLimits: parseBoolean('ignore-cpu-limits', raw['ignore-cpu-limits']),
+    watchdogMs: parseWatchdog('watchdog-ms', raw['watchdog-ms']),
     logLevel: oneOf('log-level', raw['log-level'], LOG_LEVELS),
   };
   const bad = Object.values(typed).find(isFailure);
@@ -166,6 +191,7 @@ export const parseOptions = (argv: readonly string[], env: NodeJS.ProcessEnv): C
       podsDir: orUndefined(raw['pods-dir']),
       cgroupRoot: orUndefined(raw['cgroup-root']),
       signalDir: orUndefined(raw['signal-dir']),
+      stateDir: raw['state-dir'] === 'off' ? undefined : orUndefined(raw['state-dir']),
       nodeName: orUndefined(raw['node-name']) ?? hostname(),
     },
   };

@@ -6,10 +6,15 @@ import { openObserver } from './kernel/observer.ts';
 import { type PreflightOptions, preflight } from './kernel/preflight.ts';
 import { openScheduler } from './kernel/scheduler.ts';
 import { hostSysfs } from './kernel/sysfs.ts';
-import { readTopology } from './kernel/topology.ts';
+import { readHotplugSeq, readTopology } from './kernel/topology.ts';
 import type { KernelSide } from './kernel-side.ts';
 
-export const realKernel = (options: PreflightOptions): KernelSide => {
+export interface RealKernelOptions extends PreflightOptions {
+  /** --watchdog-ms */
+  watchdogMs: number;
+}
+
+export const realKernel = (options: RealKernelOptions): KernelSide => {
   let kernelOpsMembers: readonly string[] = [];
   return {
     preflight: async () => {
@@ -24,7 +29,9 @@ export const realKernel = (options: PreflightOptions): KernelSide => {
         topology: readTopology(hostSysfs),
         sysfs: hostSysfs,
         kernelOpsMembers,
+        watchdogMs: options.watchdogMs,
       }),
+    cpuChanges: () => readHotplugSeq(hostSysfs),
     openCgroupFeed: (onCgroup, onProblem) => openCgroupEvents({ onCgroup, onProblem }),
     detach: async (session) => {
       if ('detach' in session && typeof session.detach === 'function') return await session.detach();

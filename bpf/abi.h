@@ -142,4 +142,7 @@ struct slo_exit {
 	char msg[1024];
 };
 
+/* Kernel -> agent, section .data.dump: what the kernel and ops.dump* wrote when an error ended us. */
+#define SLO_EXIT_DUMP_LEN	32768
+
 #endif /* SCX_SLO_ABI_H */

@@ -112,6 +112,11 @@ struct scx_exit_info {
 	s64 exit_code;
 	const char *reason;
 	char *msg;
+	char *dump;
+};
+
+struct scx_dump_ctx {
+	u64 at_ns;
 };
 
 struct scx_bpf_dsq_insert_vtime_args {
@@ -145,10 +150,14 @@ struct sched_ext_ops {
 	void (*cgroup_set_weight)(struct cgroup *cgrp, u32 weight);
 	void (*cgroup_set_bandwidth)(struct cgroup *cgrp, u64 period_us, u64 quota_us, u64 burst_us);
 	void (*cgroup_set_idle)(struct cgroup *cgrp, bool idle);
+	void (*dump)(struct scx_dump_ctx *ctx);
+	void (*dump_cpu)(struct scx_dump_ctx *ctx, s32 cpu, bool idle);
+	void (*dump_task)(struct scx_dump_ctx *ctx, struct task_struct *p);
 	s32 (*init)(void);
 	void (*exit)(struct scx_exit_info *info);
 	u64 flags;
 	u32 timeout_ms;
+	u32 exit_dump_len;
 	u64 hotplug_seq;
 	char name[128];
 };

@@ -27,6 +27,7 @@
 #include "watch.bpf.h"
 #include "hints.bpf.h"
 #include "exit_info.bpf.h"
+#include "dump.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -439,8 +440,9 @@ void BPF_PROG(slo_exit, struct scx_exit_info *info)
 	.select_cpu = (void *)slo_select_cpu, .enqueue = (void *)slo_enqueue, .dispatch = (void *)slo_dispatch,        \
 	.tick = (void *)slo_tick, .runnable = (void *)slo_runnable, .running = (void *)slo_running,                    \
 	.stopping = (void *)slo_stopping, .quiescent = (void *)slo_quiescent, .init_task = (void *)slo_init_task,      \
+	.dump = (void *)slo_dump, .dump_cpu = (void *)slo_dump_cpu, .dump_task = (void *)slo_dump_task,                \
 	.init = (void *)slo_init, .exit = (void *)slo_exit, .flags = SCX_OPS_ENQ_LAST, .timeout_ms = 30000,            \
-	.name = "scx_slo"
+	.exit_dump_len = SLO_EXIT_DUMP_LEN, .name = "scx_slo"
 
 SEC(".struct_ops.link")
 struct sched_ext_ops scx_slo_ops = { SLO_OPS };

@@ -7,6 +7,7 @@ import { configCommand } from './config-command.ts';
 const USAGE = `usage: scx-slo COMMAND [options]
 
   run ...                       the node agent (scx-slo run --help)
+  doctor [--dump] [--json]      what this node can do, why not more, and how the scheduler ended last
   webhook ...                   the admission webhook (scx-slo webhook --help)
   config init [--output FILE]   write a commented example (default /etc/scx-slo/config, "-" is standard output)
   config check FILE             say what is wrong in a config file, with line and column
@@ -15,7 +16,11 @@ const USAGE = `usage: scx-slo COMMAND [options]
 `;
 
 /** Parts that are bundles of their own, because a node that runs one should not load the others. */
-const BUNDLES: Readonly<Record<string, string>> = { run: 'agent.mjs', webhook: 'webhook.mjs' };
+const BUNDLES: Readonly<Record<string, string>> = {
+  run: 'agent.mjs',
+  doctor: 'doctor.mjs',
+  webhook: 'webhook.mjs',
+};
 
 /** @returns the exit code; 2 for a bad command line */
 export async function main(argv: string[]): Promise<number> {

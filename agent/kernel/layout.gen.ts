@@ -22,6 +22,7 @@ export const SLO_REASON_STALL = 4;
 export const SLO_NR_REASONS = 5;
 export const SLO_CGROUP_CREATED = 1;
 export const SLO_CGROUP_REMOVED = 2;
+export const SLO_EXIT_DUMP_LEN = 32768;
 
 /** struct slo_cgroup_event: offsets in bytes. */
 export const SLO_CGROUP_EVENT = {

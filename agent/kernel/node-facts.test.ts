@@ -20,6 +20,7 @@ const kernelBtf = writeBtf([
   { kind: BTF_KIND.FUNC, name: 'scx_root_enable_workfn', sizeOrType: 2 },
   { kind: BTF_KIND.FUNC, name: 'scx_enable_workfn_x', sizeOrType: 2 },
   { kind: BTF_KIND.STRUCT, name: 'sched_ext_ops', sizeOrType: 8, memberCount: 1, words: ['init', 1, 0] },
+  { kind: BTF_KIND.STRUCT, name: 'rq', sizeOrType: 8, memberCount: 1, words: ['ext_server', 1, 0] },
 ]);
 
 describe('readNodeFacts', () => {
@@ -43,7 +44,12 @@ describe('readNodeFacts', () => {
     expect(facts).toEqual({
       kernel: '7.2.12',
       capabilities: 0xc000000000n,
-      types: { opsMembers: ['init'], createDsqParameters: 3, enableWorkers: ['scx_root_enable_workfn'] },
+      types: {
+        opsMembers: ['init'],
+        createDsqParameters: 3,
+        enableWorkers: ['scx_root_enable_workfn'],
+        hasExtServer: true,
+      },
       schedExt: { state: 'enabled', ops: 'lavd' },
       cgroup2: '/sys/fs/cgroup',
       cpuControllerV2: true,

@@ -100,6 +100,13 @@ export interface ExitInfo {
   exitCode: bigint;
   reason: string;
   message: string;
+  /** The kernel's debug dump with what our scheduler added to it; only errors have one. */
+  dump: string;
+}
+
+/** An attach that the kernel refused or ended; `exit`: its record, where there is one. */
+export interface AttachFailure extends Failure {
+  exit?: ExitInfo;
 }
 
 export interface SlotMap {
@@ -158,5 +165,4 @@ export type PreflightCode =
   | 'AttachHang'
   | 'CpuLimits'
   | 'NoCapability'
-  | 'LoadFailed'
-  | 'SchedulerExited';
+  | 'LoadFailed';

@@ -4,7 +4,12 @@ import { failure } from '../failure.ts';
 import type { NodeFacts } from './node-facts.ts';
 import { type PreflightOptions, preflight } from './preflight.ts';
 
-const types = { opsMembers: ['init'], createDsqParameters: 2, enableWorkers: ['scx_enable_workfn'] };
+const types = {
+  opsMembers: ['init'],
+  createDsqParameters: 2,
+  enableWorkers: ['scx_enable_workfn'],
+  hasExtServer: true,
+};
 const broken = failure('SLO_E_BTF', 'broken', 'wrong magic 0x0', 'build it again');
 
 const good: NodeFacts = {

@@ -127,9 +127,13 @@ const cpuLimits = ({ limitedCgroup }: NodeFacts): Reason | undefined => {
 const present = (reasons: readonly (Reason | undefined)[]): Reason[] =>
   reasons.filter((entry) => entry !== undefined);
 
-export const preflight = (facts: NodeFacts, options: PreflightOptions): Preflight => {
-  const forObserve = present([btfProblem(facts), noCgroup2(facts), missingCapabilities(facts)]);
-  const forEnforce = present([
+/** What keeps this node from measuring; enforcing needs that, too. */
+export const observeProblems = (facts: NodeFacts): Reason[] =>
+  present([btfProblem(facts), noCgroup2(facts), missingCapabilities(facts)]);
+
+/** What else keeps it from enforcing. */
+export const enforceProblems = (facts: NodeFacts, options: PreflightOptions): Reason[] =>
+  present([
     noSchedExt(facts),
     hybridCgroups(facts),
     malformedKfuncs(facts),
@@ -138,6 +142,10 @@ export const preflight = (facts: NodeFacts, options: PreflightOptions): Prefligh
     options.allowAttachHang ? undefined : attachHang(facts),
     options.ignoreCpuLimits ? undefined : cpuLimits(facts),
   ]);
+
+export const preflight = (facts: NodeFacts, options: PreflightOptions): Preflight => {
+  const forObserve = observeProblems(facts);
+  const forEnforce = enforceProblems(facts, options);
   return {
     canObserve: forObserve.length === 0,
     canEnforce: forObserve.length === 0 && forEnforce.length === 0,

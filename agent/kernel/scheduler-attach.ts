@@ -4,7 +4,9 @@
  */
 import { type Failure, failure } from '../failure.ts';
 import type { BpfObject } from './bpf-object.ts';
+import { exitText, isRestartAsked } from './exit-kind.ts';
 import type { Libbpf, LinkHandle } from './libbpf.ts';
+import type { AttachFailure } from './port.ts';
 import { isOurs, readSchedExtState } from './sched-ext-state.ts';
 import type { SharedMemory } from './shared-memory.ts';
 import type { Sysfs } from './sysfs.ts';
@@ -27,7 +29,7 @@ export const attachScheduler = async (
   opsMap: string,
   shared: SharedMemory,
   options: AttachOptions,
-): Promise<LinkHandle | Failure> => {
+): Promise<LinkHandle | AttachFailure> => {
   // a scheduler whose agent was never heard of would start with its policy off
   shared.slots.beat(process.hrtime.bigint());
   const attaching = object.attachStructOps(opsMap).then((link) => ({ link }));
@@ -75,11 +77,21 @@ const attachHang = ({ attachLimitMs = ATTACH_LIMIT_MS }: AttachOptions): Failure
     'end the load or the agent, and use a kernel with the fix (7.0, 6.19.14, 6.12.117 or newer)',
   );
 
-const attachRefused = (sysfs: Sysfs, shared: SharedMemory, libbpf: Libbpf): Failure => {
+const attachRefused = (sysfs: Sysfs, shared: SharedMemory, libbpf: Libbpf): AttachFailure => {
   const now = readSchedExtState(sysfs);
   if (now && now.state !== 'disabled' && !isOurs(now.ops)) return otherScheduler(now.ops);
   const exit = shared.exit();
-  const ended = exit.kind ? `${exit.reason}: ${exit.message} (kind ${exit.kind})` : 'no reason given';
+  const ended = exit.kind ? exitText(exit) : 'no reason given';
   const why = [ended, ...libbpf.recentLog()].join('\n  ');
-  return failure('SLO_E_ATTACH', 'the kernel refused the scheduler', why, 'see `dmesg` for its words');
+  if (exit.kind && isRestartAsked(exit)) {
+    const what = 'CPUs came or went while the scheduler was being attached';
+    return { ...failure('SLO_E_HOTPLUG', what, why, 'load it again with the new topology'), exit };
+  }
+  const refused = failure(
+    'SLO_E_ATTACH',
+    'the kernel refused the scheduler',
+    why,
+    'see `dmesg` for its words',
+  );
+  return exit.kind ? { ...refused, exit } : refused;
 };

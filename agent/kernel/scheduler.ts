@@ -6,7 +6,7 @@
 import { type Failure, failure, isFailure } from '../failure.ts';
 import { BpfObject } from './bpf-object.ts';
 import { type Libbpf, type LinkHandle, loadLibbpf } from './libbpf.ts';
-import type { KernelSession } from './port.ts';
+import type { AttachFailure, KernelSession } from './port.ts';
 import { isOurs, readSchedExtState } from './sched-ext-state.ts';
 import { type AttachOptions, attachScheduler, cannotAttach } from './scheduler-attach.ts';
 import { type SessionOptions, type SharedMemory, setConstants, shareMemory } from './shared-memory.ts';
@@ -17,6 +17,8 @@ import { withinMs } from './time-limit.ts';
 export interface SchedulerOptions extends SessionOptions, AttachOptions {
   /** Members of the kernel's struct sched_ext_ops (vmlinux-btf.ts). */
   kernelOpsMembers: readonly string[];
+  /** How long a runnable task may wait before the kernel takes the node back; at most 30 s. */
+  watchdogMs?: number;
 }
 
 export interface SchedulerSession extends KernelSession {
@@ -32,7 +34,7 @@ const DETACH_LIMIT_MS = 10_000;
 const LOOK_EVERY_MS = 20;
 
 /** Loads, attaches and proves that the kernel runs our scheduler; a Failure leaves nothing attached. */
-export const openScheduler = async (options: SchedulerOptions): Promise<SchedulerSession | Failure> => {
+export const openScheduler = async (options: SchedulerOptions): Promise<SchedulerSession | AttachFailure> => {
   const libbpf = loadLibbpf();
   if (isFailure(libbpf)) return libbpf;
   const inVain = cannotAttach(options);
@@ -68,6 +70,7 @@ export const prepareScheduler = (
   for (const { name } of variants) object.setAutocreate(name, name === chosen.name);
   // the kernel refuses us when CPUs came or went since the topology was read
   object.setOpsMember(chosen.name, 'hotplug_seq', options.topology.hotplugSeq ?? 0n);
+  if (options.watchdogMs !== undefined) object.setOpsMember(chosen.name, 'timeout_ms', options.watchdogMs);
   return chosen.name;
 };
 

@@ -2,7 +2,7 @@
 import { type Failure, failure, isFailure } from '../failure.ts';
 import type { BpfObject } from './bpf-object.ts';
 import { decodeMiss, fixedText } from './events.ts';
-import { SLO_EXIT, SLO_EXIT_BYTES, SLO_HEALTH, SLO_SLOTS } from './layout.gen.ts';
+import { SLO_EXIT, SLO_EXIT_BYTES, SLO_EXIT_DUMP_LEN, SLO_HEALTH, SLO_SLOTS } from './layout.gen.ts';
 import type { Libbpf } from './libbpf.ts';
 import type { ExitInfo, KernelHealth, MissEvent } from './port.ts';
 import { EventStream } from './ring-buffer.ts';
@@ -61,6 +61,8 @@ export const shareMemory = (
   if (isFailure(health)) return health;
   const exit = object.name === 'scheduler' ? object.sectionMemory('.data.exit') : undefined;
   if (isFailure(exit)) return exit;
+  const dump = object.name === 'scheduler' ? object.sectionMemory('.data.dump') : undefined;
+  if (isFailure(dump)) return dump;
   const events = EventStream.open(libbpf, {
     mapFd: object.mapFd('miss_events'),
     decode: decodeMiss,
@@ -73,12 +75,12 @@ export const shareMemory = (
   return {
     slots: new MappedSlotMap({ policies, stats, control }, index),
     health: () => readHealth(healthWords),
-    exit: () => (exit ? readExit(exit) : NO_EXIT),
+    exit: () => (exit && dump ? readExit(exit, dump) : NO_EXIT),
     events,
   };
 };
 
-const NO_EXIT: ExitInfo = { kind: 0, exitCode: 0n, reason: '', message: '' };
+const NO_EXIT: ExitInfo = { kind: 0, exitCode: 0n, reason: '', message: '', dump: '' };
 
 /** `words`: section .data.health. Zeroes after the object was closed, which empties the array. */
 export const readHealth = (words: Uint32Array): KernelHealth => {
@@ -97,8 +99,8 @@ export const readHealth = (words: Uint32Array): KernelHealth => {
   };
 };
 
-const readExit = (memory: ArrayBuffer): ExitInfo => {
-  if (memory.detached) return NO_EXIT;
+const readExit = (memory: ArrayBuffer, dump: ArrayBuffer): ExitInfo => {
+  if (memory.detached || dump.detached) return NO_EXIT;
   // kind is written last: read it first, and the rest is complete
   const kind = Atomics.load(new Uint32Array(memory), SLO_EXIT.kind / 4);
   if (kind === 0) return NO_EXIT;
@@ -108,5 +110,6 @@ const readExit = (memory: ArrayBuffer): ExitInfo => {
     exitCode: view.getBigInt64(SLO_EXIT.exitCode, true),
     reason: fixedText(view, SLO_EXIT.reason, SLO_EXIT_BYTES.reason),
     message: fixedText(view, SLO_EXIT.msg, SLO_EXIT_BYTES.msg),
+    dump: fixedText(new DataView(dump), 0, SLO_EXIT_DUMP_LEN),
   };
 };

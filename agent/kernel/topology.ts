@@ -52,12 +52,13 @@ const cacheSharers = (sysfs: Sysfs, cpu: number): string | undefined => {
   return sysfs.text(`${CPU_ROOT}/cpu${cpu}/topology/package_cpus_list`);
 };
 
-const readTickNs = (sysfs: Sysfs): number => {
+/** CONFIG_HZ of this kernel; undefined: its configuration is not readable here. */
+export const readHz = (sysfs: Sysfs): number | undefined => {
   const release = sysfs.text('/proc/sys/kernel/osrelease') ?? '';
   const hz = /^CONFIG_HZ=(\d{2,4})$/m.exec(
     sysfs.text(`/boot/config-${release}`) ?? unpackConfig(sysfs.bytes('/proc/config.gz')),
   )?.[1];
-  return hz ? Math.round(1e9 / Number(hz)) : DEFAULT_TICK_NS;
+  return hz ? Number(hz) : undefined;
 };
 
 const unpackConfig = (packed: Uint8Array | undefined): string => {
@@ -69,8 +70,19 @@ const unpackConfig = (packed: Uint8Array | undefined): string => {
   }
 };
 
+/** Counts CPUs that came or went since boot; undefined: no sched_ext. */
+export const readHotplugSeq = (sysfs: Sysfs): bigint | undefined => {
+  const text = sysfs.text('/sys/kernel/sched_ext/hotplug_seq');
+  return text && /^\d{1,19}$/.test(text) ? BigInt(text) : undefined;
+};
+
+const readTickNs = (sysfs: Sysfs): number => {
+  const hz = readHz(sysfs);
+  return hz ? Math.round(1e9 / hz) : DEFAULT_TICK_NS;
+};
+
 export const readTopology = (sysfs: Sysfs): Topology => {
-  const hotplugSeq = sysfs.text('/sys/kernel/sched_ext/hotplug_seq');
+  const hotplugSeq = readHotplugSeq(sysfs);
   const possible = parseCpuList(sysfs.text(`${CPU_ROOT}/possible`) ?? '0');
   const online = parseCpuList(sysfs.text(`${CPU_ROOT}/online`) ?? '0');
   const llcOfCpu = new Uint16Array(SLO_MAX_CPUS);
@@ -87,6 +99,6 @@ export const readTopology = (sysfs: Sysfs): Topology => {
     llcCount: Math.max(1, Math.min(llcs.size, SLO_MAX_LLCS)),
     llcOfCpu,
     tickNs: readTickNs(sysfs),
-    hotplugSeq: hotplugSeq && /^\d{1,19}$/.test(hotplugSeq) ? BigInt(hotplugSeq) : undefined,
+    hotplugSeq,
   };
 };

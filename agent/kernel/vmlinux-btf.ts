@@ -10,6 +10,8 @@ export interface KernelTypes {
   createDsqParameters: number | undefined;
   /** Functions of the enable path that run in a worker of their own: the fix for CVE-2026-43392. */
   enableWorkers: string[];
+  /** A deadline server keeps CPU time for sched_ext beside realtime tasks (7.0). */
+  hasExtServer: boolean;
 }
 
 const VMLINUX_BTF = '/sys/kernel/btf/vmlinux';
@@ -26,5 +28,6 @@ export const readKernelTypes = (sysfs: Sysfs): KernelTypes | Failure | undefined
     opsMembers: btf.struct('sched_ext_ops')?.fields.map((field) => field.name) ?? [],
     createDsqParameters: btf.parameterCount('scx_bpf_create_dsq'),
     enableWorkers: btf.functions('scx_', ENABLE_WORKER),
+    hasExtServer: btf.struct('rq')?.fields.some((field) => field.name === 'ext_server') ?? false,
   };
 };

@@ -1,10 +1,14 @@
 /** What /metrics and /v1/pods show of a running agent. */
+import type { ExitRecord } from '../exit-record.ts';
+import type { ExitClass } from '../kernel/exit-kind.ts';
 import type { KernelHealth } from '../kernel/port.ts';
+import type { KeptEvent } from '../node-events.ts';
 import type { NodeMode } from '../node-mode.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Reservation } from '../plan/reservation.ts';
 import type { LiveSlot } from '../plan/slot-keeper.ts';
 import type { SourceError } from '../pods/target.ts';
+import type { RestartView } from '../scheduler-restart.ts';
 import type { LevelBoard } from '../shed/level-board.ts';
 import type { Series } from './ledger.ts';
 
@@ -32,8 +36,12 @@ export interface AgentView {
   health: KernelHealth;
   cgroupEventsDropped: number;
   missEvents: number;
-  /** Reason -> times. */
-  schedulerExits: ReadonlyMap<string, number>;
+  /** Every class, since this agent started. */
+  schedulerExits: ReadonlyMap<ExitClass, number>;
+  restart: RestartView;
+  /** Newest first. */
+  exits: readonly ExitRecord[];
+  events: readonly KeptEvent[];
   shedAnswers: ReadonlyMap<string, ShedAnswers>;
   unknownCallers: number;
   sourceErrors: () => Iterable<{ source: string; errors: readonly SourceError[] }>;

@@ -86,7 +86,13 @@ export const METRICS = {
     name: 'scx_slo_scheduler_exits_total',
     type: 'counter',
     labels: ['reason'],
-    help: 'Times that the scheduler left without being told to.',
+    help: 'Times that the scheduler ended without the agent telling it to: hotplug (CPUs came or went; loaded again at once), sysrq (SysRq-S; stays off), stall (a task waited beyond the watchdog), error (any other error), other (its link was closed from outside, or no reason was given).',
+  },
+  schedulerRestart: {
+    name: 'scx_slo_scheduler_restart_seconds',
+    type: 'gauge',
+    labels: [],
+    help: 'Until loading the scheduler is tried again; 0: nothing is pending (it runs, was not asked for, or stays off: see scx_slo_node_mode).',
   },
   eventsDropped: {
     name: 'scx_slo_events_dropped_total',

@@ -23,7 +23,10 @@ const view = (ledger: Ledger): AgentView => ({
   health: new HealthSum().total(),
   cgroupEventsDropped: 0,
   missEvents: 0,
-  schedulerExits: new Map([['runnable task stall', 2]]),
+  schedulerExits: new Map([['stall', 2]]),
+  restart: { action: 'none', inSeconds: 0, failuresLastHour: 0 },
+  exits: [],
+  events: [],
   shedAnswers: new Map(),
   unknownCallers: 0,
   sourceErrors: () => [{ source: 'config', errors: [] }],
@@ -45,7 +48,7 @@ describe('metricsText', () => {
     }
     const line = /^(#.*|[a-z_0-9]+(\{([a-z_]+="([^"\\]|\\.)*",?)*\})? [0-9.e+-]+)$/;
     expect(text.split('\n').filter((each) => each !== '' && !line.test(each))).toEqual([]);
-    expect(text).toContain('scx_slo_scheduler_exits_total{reason="runnable task stall"} 2\n');
+    expect(text).toContain('scx_slo_scheduler_exits_total{reason="stall"} 2\n');
     expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThan(150_000);
   });
 });

@@ -101,6 +101,7 @@ const nodeMetrics = (view: AgentView): string =>
     modeText(view),
     headerText(METRICS.schedulerExits),
     ...[...view.schedulerExits].map(([reason, times]) => sampleText(METRICS.schedulerExits, [reason], times)),
+    singleText(METRICS.schedulerRestart, view.restart.inSeconds),
     eventText(view),
     singleText(METRICS.missEvents, view.missEvents),
     singleText(METRICS.fairFallbacks, view.health.fairFallbacks),

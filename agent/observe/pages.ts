@@ -1,5 +1,6 @@
 /** The pages of the agent's two servers. */
 import type { AgentView } from './agent-view.ts';
+import { exitsView } from './exits-view.ts';
 import { CONTENT_TYPE } from './exposition.ts';
 import { jsonPage, type Page, type Routes, textPage } from './http-server.ts';
 import { metricsText } from './metrics.ts';
@@ -21,4 +22,5 @@ export const metricsPages = (view: () => AgentView, isReady: () => boolean): Rou
 /** On loopback only. */
 export const localPages = (view: () => AgentView): Routes => ({
   '/v1/pods': () => jsonPage(podsView(view(), performance.now())),
+  '/v1/exits': () => jsonPage(exitsView(view())),
 });

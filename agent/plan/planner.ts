@@ -26,7 +26,7 @@ export interface PlannerOptions {
   problems: ProblemLog;
   /** Mode of the session that is open. */
   mode: () => Mode;
-  cpus: number;
+  cpus: () => number;
   onPlan: (plan: Plan) => void;
 }
 
@@ -97,7 +97,8 @@ export class Planner {
 
   /** Measures demand and hands out the CPUs of the deadline tier anew. */
   reserve(): void {
-    const { keeper, cpus } = this.#options;
+    const { keeper } = this.#options;
+    const cpus = this.#options.cpus();
     const nowMs = performance.now();
     const demands = keeper.takeDemands();
     const samples: DemandSample[] = [];
@@ -205,7 +206,7 @@ export class Planner {
 
   #reservedCpus(cgroupId: bigint): number {
     const cpus =
-      this.#reservation.granted.get(cgroupId) ?? firstGrantCpus(this.#reservation, this.#options.cpus);
+      this.#reservation.granted.get(cgroupId) ?? firstGrantCpus(this.#reservation, this.#options.cpus());
     return Math.round(cpus / RESERVATION_STEP_CPUS) * RESERVATION_STEP_CPUS;
   }
 

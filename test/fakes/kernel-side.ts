@@ -1,6 +1,6 @@
 /** A KernelSide over fake kernels: what a test says about preflight, attaching and exits happens. */
 import type { Failure } from '../../agent/failure.ts';
-import type { CgroupEvent, Preflight } from '../../agent/kernel/port.ts';
+import type { AttachFailure, CgroupEvent, Preflight } from '../../agent/kernel/port.ts';
 import type { KernelSide } from '../../agent/kernel-side.ts';
 import { FakeKernel } from './kernel.ts';
 
@@ -9,11 +9,12 @@ export const CAN_ALL: Preflight = { canObserve: true, canEnforce: true, reasons:
 export class FakeKernelSide implements KernelSide {
   preflightAnswer: Preflight = CAN_ALL;
   /** What openScheduler answers next; undefined: a scheduler. */
-  schedulerFailure: Failure | undefined;
+  schedulerFailure: AttachFailure | undefined;
   observerFailure: Failure | undefined;
   feedFailure: Failure | undefined;
   readonly sessions: FakeKernel[] = [];
   cgroupsDropped = 0;
+  hotplugs = 0n;
   #onCgroup: ((event: CgroupEvent) => void) | undefined;
 
   /** The session that is open now. */
@@ -34,6 +35,8 @@ export class FakeKernelSide implements KernelSide {
 
   openScheduler: KernelSide['openScheduler'] = async (events) =>
     this.schedulerFailure ?? this.#open(new FakeKernel({ kind: 'scheduler', llcs: 2, events }));
+
+  cpuChanges = (): bigint => this.hotplugs;
 
   openCgroupFeed: KernelSide['openCgroupFeed'] = (onCgroup) => {
     if (this.feedFailure !== undefined) return this.feedFailure;

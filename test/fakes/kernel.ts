@@ -44,7 +44,7 @@ export class FakeKernel implements KernelSession {
     throttles: 0,
     rescues: 0,
   };
-  exitInfo: ExitInfo = { kind: 0, exitCode: 0n, reason: '', message: '' };
+  exitInfo: ExitInfo = { kind: 0, exitCode: 0n, reason: '', message: '', dump: '' };
   beats = 0;
   closed = 0;
   readonly #policies = new ArrayBuffer(SLO_SLOTS * SLO_POLICY.size);

@@ -81,7 +81,7 @@ describeIf(expectation !== 'malformed-btf')('the scheduler session', () => {
     const session = await open();
     expect(state()).toBe('enabled');
     expect(session.running()).toBe(true);
-    expect(session.exit()).toEqual({ kind: 0, exitCode: 0n, reason: '', message: '' });
+    expect(session.exit()).toEqual({ kind: 0, exitCode: 0n, reason: '', message: '', dump: '' });
     expect(await session.detach()).toBeUndefined();
     expect(state()).toBe('disabled');
     expect(session.running()).toBe(false);
@@ -144,7 +144,7 @@ describeIf(expectation !== 'malformed-btf')('the scheduler session', () => {
   test('CPUs that came or went since the topology was read are noticed', async () => {
     const stale = { ...readTopology(hostSysfs), hotplugSeq: 999n };
     const refused = await openScheduler(options({ topology: stale }));
-    expect(refused).toMatchObject({ code: 'SLO_E_ATTACH' });
+    expect(refused).toMatchObject({ code: 'SLO_E_HOTPLUG', exit: { kind: 66 } });
     expect(isFailure(refused) && refused.why).toContain('hotplug');
   });
 });

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ExitsView } from '../../../agent/observe/exits-view.ts';
 import type { podsView } from '../../../agent/observe/pods-view.ts';
 
 export type PodsView = ReturnType<typeof podsView>;
@@ -12,6 +13,14 @@ const METRICS = 'http://127.0.0.1:9090';
 
 /** On a busy node a kept connection may be closed by the server while it is taken up again. */
 const get = (url: string): Promise<Response> => fetch(url, { headers: { connection: 'close' } });
+
+/** On a starved node a request may come so late after its connection that the server answers 408 to nothing. */
+const getPage = async (url: string, tries = 3): Promise<string> => {
+  const answer = await get(url);
+  if (answer.status === 408 && tries > 1) return await getPage(url, tries - 1);
+  if (!answer.ok) throw new Error(`${url}: HTTP status ${answer.status}`);
+  return await answer.text();
+};
 
 /** Polls `look` until it answers something; throws with `what` after `limitMs`. */
 export const eventually = async <T>(
@@ -87,8 +96,9 @@ export class AgentProcess {
   }
 
   /** In mode enforce, without the signal endpoint. */
-  static enforce(name: string, podsDir: string): Promise<AgentProcess> {
-    return AgentProcess.start(name, ['--mode', 'enforce', '--pods-dir', podsDir, '--signal-address', 'off']);
+  static enforce(name: string, podsDir: string, more: readonly string[] = []): Promise<AgentProcess> {
+    const usual = ['--mode', 'enforce', '--pods-dir', podsDir, '--signal-address', 'off'];
+    return AgentProcess.start(name, [...usual, ...more]);
   }
 
   log(): string {
@@ -96,12 +106,17 @@ export class AgentProcess {
   }
 
   async view(): Promise<PodsView> {
-    return (await (await get(`${LOCAL}/v1/pods`)).json()) as PodsView;
+    return JSON.parse(await getPage(`${LOCAL}/v1/pods`)) as PodsView;
+  }
+
+  /** Why the scheduler left, and what comes next. */
+  async exits(): Promise<ExitsView> {
+    return JSON.parse(await getPage(`${LOCAL}/v1/exits`)) as ExitsView;
   }
 
   /** The metrics page. */
   async metrics(): Promise<string> {
-    return await (await get(`${METRICS}/metrics`)).text();
+    return await getPage(`${METRICS}/metrics`);
   }
 
   /** Sum over all series of a metric. */
