@@ -89,7 +89,6 @@ const start = async (
     signalAddress: anyPort,
     signalDir: undefined,
     allowAttachHang: false,
-    ignoreCpuLimits: false,
     nodeName: 'node-1',
     logLevel: 'debug',
     ...more,

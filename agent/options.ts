@@ -18,7 +18,6 @@ export interface AgentOptions {
   signalAddress: ListenAddress;
   signalDir: string | undefined;
   allowAttachHang: boolean;
-  ignoreCpuLimits: boolean;
   nodeName: string;
   logLevel: LogLevel;
 }
@@ -54,7 +53,6 @@ const FLAGS = {
     default: 'false',
     help: 'enforce on kernels where attaching may hang',
   },
-  'ignore-cpu-limits': { type: 'boolean', default: 'false', help: 'enforce although cpu.max is not kept' },
   'node-name': { type: 'string', default: '', help: 'name of this node (default: host name)' },
   'log-level': { type: 'string', default: 'info', help: LOG_LEVELS.join(', ') },
 } as const satisfies Record<string, Flag>;
@@ -146,7 +144,6 @@ export const parseOptions = (argv: readonly string[], env: NodeJS.ProcessEnv): C
     localAddress: parseAddress('local-address', raw['local-address']),
     signalAddress: parseAddress('signal-address', raw['signal-address']),
     allowAttachHang: parseBoolean('allow-attach-hang', raw['allow-attach-hang']),
-    ignoreCpuLimits: parseBoolean('ignore-cpu-limits', raw['ignore-cpu-limits']),
     logLevel: oneOf('log-level', raw['log-level'], LOG_LEVELS),
   };
   const bad = Object.values(typed).find(isFailure);

@@ -156,7 +156,6 @@ export type PreflightCode =
   | 'OtherScheduler'
   | 'IsolatedCpus'
   | 'AttachHang'
-  | 'CpuLimits'
   | 'NoCapability'
   | 'LoadFailed'
   | 'SchedulerExited';
