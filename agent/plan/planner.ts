@@ -8,14 +8,9 @@ import { bucketOf, HIST_BUCKETS } from '../observe/histogram.ts';
 import type { ProblemLog } from '../problem-log.ts';
 import type { TargetStore } from '../target-store.ts';
 import { NO_CLAIMS, targetName } from './claims.ts';
+import type { DemandSample } from './demand.ts';
 import { type DesiredSlot, type Plan, type PlanInput, plan, planNewcomer } from './plan.ts';
-import {
-  type DemandSample,
-  firstGrantCpus,
-  NO_RESERVATION,
-  type Reservation,
-  stepReservation,
-} from './reservation.ts';
+import { firstGrantCpus, NO_RESERVATION, type Reservation, stepReservation } from './reservation.ts';
 import type { LiveSlot, SlotKeeper } from './slot-keeper.ts';
 
 export interface PlannerOptions {
@@ -133,6 +128,7 @@ export class Planner {
     const { desired } = entry;
     return {
       cgroupId: desired.cgroupId,
+      namespace: desired.owner.kind === 'pod' ? desired.owner.pod.namespace : '',
       importance: importanceOf(desired),
       requestCpus: requestCpus(desired),
       quotaCpus: this.#options.limits.get(desired.cgroupId).quotaCpus,
