@@ -1,12 +1,13 @@
 /** What /metrics and /v1/pods show of a running agent. */
 import type { KernelHealth } from '../kernel/port.ts';
 import type { NodeMode } from '../node-mode.ts';
+import type { LiveSlot } from '../plan/live-slot.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Reservation } from '../plan/reservation.ts';
-import type { LiveSlot } from '../plan/slot-keeper.ts';
 import type { SourceError } from '../pods/target.ts';
 import type { LevelBoard } from '../shed/level-board.ts';
 import type { Series } from './ledger.ts';
+import type { ThrottleSeries } from './throttle-ledger.ts';
 
 export interface ShedAnswers {
   namespace: string;
@@ -23,6 +24,8 @@ export interface AgentView {
   /** Slots that are assigned, with what was read of them. */
   live: () => Iterable<LiveSlot>;
   series: () => Iterable<Series>;
+  /** Of pods and containers that have, or had, a quota. */
+  throttles: () => Iterable<ThrottleSeries>;
   plan: Plan;
   reservation: Reservation;
   slotsUsed: number;
