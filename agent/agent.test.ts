@@ -258,7 +258,8 @@ describe('from annotation to slot', () => {
 
     // Most kernels tell; the first reads of a new cgroup are over by then.
     await new Promise((resolve) => setTimeout(resolve, 1_300));
-    write('/kubepods/burstable', 'cpu.weight', '0\n');
+    write('/kubepods/burstable', 'cpu.weight', '1\n');
+    write('/kubepods/burstable', 'cpu.idle', '1\n');
     kernel.session.tellLimitChange(slots[1] ?? -1);
     await until('idle', () => policy(3)?.idle === true, 1_000);
     write(POD, 'cpu.max', 'max 100000\n');

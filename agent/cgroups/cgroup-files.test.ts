@@ -53,9 +53,12 @@ describe('control files', () => {
       expect(readCgroupLimits(directory)).toEqual(DEFAULT_LIMITS);
       write('cpu.weight', '39\n');
       expect(readCgroupLimits(directory)).toEqual({ ...DEFAULT_LIMITS, weight: 39 });
-      write('cpu.weight', '0\n');
+      write('cpu.idle', '0\n');
+      write('cpu.weight', '1\n');
+      expect(readCgroupLimits(directory)).toEqual({ ...DEFAULT_LIMITS, weight: 1 });
+      write('cpu.idle', '1\n');
       write('cpu.max', '20000 100000\n');
-      const idle = { weight: 100, idle: true, quotaNs: 20e6, periodUs: 100_000 };
+      const idle = { weight: 1, idle: true, quotaNs: 20e6, periodUs: 100_000 };
       expect(readCgroupLimits(directory)).toEqual(idle);
       expect(readIsPopulated(directory)).toBe(true);
       write('cgroup.events', 'populated 0\nfrozen 0\n');

@@ -4,7 +4,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 export interface CgroupLimits {
   /** cpu.weight, 1 .. 10000. */
   weight: number;
-  /** cpu.idle. The kernel says so with a cpu.weight of 0, which saves reading a third file. */
+  /** cpu.idle */
   idle: boolean;
   /** cpu.max: CPU time in each period; 0: no limit. */
   quotaNs: number;
@@ -26,7 +26,7 @@ const NO_LIMIT: CpuMax = { quotaNs: 0, periodUs: 0 };
 /** The kernel's own defaults, also where the cpu controller is not on for this cgroup. */
 export const DEFAULT_LIMITS: CgroupLimits = { weight: 100, idle: false, ...NO_LIMIT };
 
-/** @returns 0 for an idle group (cpu.idle); undefined where the text is no weight. */
+/** @returns undefined where the text is no weight. Kernels before 6.12 print 0 for an idle group. */
 export const parseCpuWeight = (text: string): number | undefined => {
   const match = /^([0-9]{1,5})\n?$/.exec(text);
   const weight = Number(match?.[1]);
@@ -88,12 +88,16 @@ const readIfThere = (path: string): string | undefined => {
   }
 };
 
+/** An idle group weighs as little as can be: 1, or 0 on kernels before 6.12. */
+const IDLE_WEIGHT = 1;
+
+/** The third file, cpu.idle, is read only where it may say something. */
 export const readCgroupLimits = (directory: string): CgroupLimits => {
   const weight = parseCpuWeight(readIfThere(`${directory}/cpu.weight`) ?? '');
   if (weight === undefined) return DEFAULT_LIMITS;
   return {
-    weight: weight || DEFAULT_LIMITS.weight,
-    idle: weight === 0,
+    weight: Math.max(1, weight),
+    idle: weight <= IDLE_WEIGHT && readIfThere(`${directory}/cpu.idle`) === '1\n',
     ...parseCpuMax(readIfThere(`${directory}/cpu.max`) ?? ''),
   };
 };

@@ -1,5 +1,6 @@
 /** GET /v1/pods: every pod, container and path rule with an SLO, and how it fares. Names neighbours: local only. */
 
+import { quotaCpusOf } from '../cgroups/cgroup-files.ts';
 import { targetName } from '../plan/claims.ts';
 import { effectiveMode } from '../plan/desired-slot.ts';
 import type { LiveSlot } from '../plan/live-slot.ts';
@@ -36,6 +37,10 @@ const slotView = (view: AgentView, { entry, meter, cpus }: LiveSlot, nowMs: numb
       reservedCpus: entry.policy.reservedCpus,
       reservationRatio: view.reservation.ratios.get(desired.creditOf) ?? 1,
       cpus,
+      /** Its own cpu.max; an ancestor's may be tighter. */
+      limitCpus: quotaCpusOf(entry.policy) ?? null,
+      cpuWeight: entry.policy.weight,
+      cpuIdle: entry.policy.idle,
       /** Of the last ten seconds; max since the slot was assigned. */
       wait: {
         p50Ms: ms(quantileNs(recent.hist, 0.5)),
