@@ -24,7 +24,7 @@ export interface AgentView {
   /** Slots that are assigned, with what was read of them. */
   live: () => Iterable<LiveSlot>;
   series: () => Iterable<Series>;
-  /** Of pods and containers that have, or had, a quota. */
+  /** Of pods and containers that have a quota, or were held back by one. */
   throttles: () => Iterable<ThrottleSeries>;
   plan: Plan;
   reservation: Reservation;

@@ -38,13 +38,13 @@ export const METRICS = {
     name: 'scx_slo_throttled_seconds_total',
     type: 'counter',
     labels: POD,
-    help: 'Runnable time held back by cpu.max, summed over tasks; in mode enforce, where the kernel counts none.',
+    help: 'Runnable time held back by cpu.max of the cgroup or an ancestor, summed over tasks. Counted where waits are: the pod, or a container with an SLO of its own. Only in mode enforce, where the kernel itself counts none.',
   },
   cpuPeriods: {
     name: 'scx_slo_cpu_periods_total',
     type: 'counter',
     labels: POD,
-    help: 'Periods of cpu.max in which the cgroup was runnable; only where there is a limit.',
+    help: 'Periods of cpu.max in which the cgroup was runnable; for the pod or container that has the limit.',
   },
   cpuThrottledPeriods: {
     name: 'scx_slo_cpu_throttled_periods_total',

@@ -11,7 +11,7 @@ export interface ThrottleSeries extends Throttling {
   readAtMs: number;
 }
 
-/** One slot while one cgroup has it and there is, or was, a quota. */
+/** One slot while one cgroup has it. */
 export interface ThrottleMeter {
   readonly series: ThrottleSeries;
   last: Throttling;

@@ -10,7 +10,7 @@ export interface LiveSlot {
   owner: SlotOwner;
   /** undefined: it counts in its pod's slot. */
   meter: Meter | undefined;
-  /** undefined: it never had a quota. */
+  /** undefined: no quota was ever seen to matter. */
   throttle: ThrottleMeter | undefined;
   /** CPUs used, between the last two reads. */
   cpus: number;

@@ -118,6 +118,24 @@ describe('SlotKeeper', () => {
     expect([...throttles.series()]).toMatchObject([{ labels: { container: 'app' }, periods: 6 }]);
   });
 
+  it('shows the time that a quota of its container held a pod back', () => {
+    apply(cart(), 50e6, 0);
+    kernel.addThrottling(slotOf(3n), { periods: 3, throttledPeriods: 1, throttledNs: 0 });
+    kernel.addThrottling(slotOf(2n), { periods: 0, throttledPeriods: 0, throttledNs: 7e6 });
+    keeper.read(READ_ALL, 200);
+    const seen = [...throttles.series()].map(({ labels, periods, throttledNs }) => [
+      labels.container,
+      periods,
+      throttledNs,
+    ]);
+    expect(new Map(seen.map(([name, ...counts]) => [name, counts]))).toEqual(
+      new Map([
+        ['', [0, 7e6]],
+        ['app', [3, 0]],
+      ]),
+    );
+  });
+
   it('says once whose limits were written', () => {
     apply(cart(), 0, 0);
     kernel.tellLimitChange(slotOf(3n));

@@ -134,13 +134,15 @@ export class SlotReader {
     if (isHot(live.entry.desired)) this.#addDemand(live.entry.desired.creditOf, delta);
   }
 
+  /** Periods are counted where the quota is, held-back time where waits are: either may be elsewhere. */
   #readThrottle(live: LiveSlot, nowMs: number): boolean {
     const { slot, policy } = live.entry;
+    const throttling = this.#slots.throttling(slot);
     if (live.throttle === undefined) {
-      if (policy.quotaNs === 0) return false;
+      if (policy.quotaNs === 0 && throttling.throttledNs === 0) return false;
       live.throttle = this.#throttles.open(labelsOf(live.owner), nowMs);
     }
-    this.#throttles.read(live.throttle, this.#slots.throttling(slot), nowMs);
+    this.#throttles.read(live.throttle, throttling, nowMs);
     return true;
   }
 
