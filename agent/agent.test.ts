@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeKernelSide } from '../test/fakes/kernel-side.ts';
 import { Agent, type AgentPorts } from './agent.ts';
 import { failure, isFailure } from './failure.ts';
-import type { Mode } from './kernel/port.ts';
+import { type Mode, NO_SLOT } from './kernel/port.ts';
 import { bucketOf } from './observe/histogram.ts';
 import type { AgentOptions } from './options.ts';
 import { ConfigSource } from './pods/config-source.ts';
@@ -89,7 +89,6 @@ const start = async (
     signalAddress: anyPort,
     signalDir: undefined,
     allowAttachHang: false,
-    ignoreCpuLimits: false,
     stateDir: join(root, 'state'),
     watchdogMs: 30_000,
     nodeName: 'node-1',
@@ -114,6 +113,12 @@ const start = async (
   const started = await made.start();
   if (isFailure(started)) throw new Error(started.why);
   ports = started;
+};
+
+/** What the kernel would read for a cgroup now; undefined: it has no slot. */
+const policyOf = (id: bigint | undefined) => {
+  const slot = kernel.session.indexed.get(id ?? 0n);
+  return slot === undefined ? undefined : kernel.session.policy(slot);
 };
 
 const get = (port: number | undefined, path: string, more: { from?: string; socketPath?: string } = {}) =>
@@ -229,6 +234,95 @@ describe('from annotation to slot', () => {
     });
   });
 
+  it('follows cpu.weight, cpu.max and cpu.idle of the whole hierarchy, told or not', async () => {
+    const ids = ['/kubepods', '/kubepods/burstable', POD, `${POD}/${CONTAINER}`].map(makeCgroup);
+    makeCgroup('/system.slice');
+    const write = (path: string, file: string, text: string) =>
+      writeFileSync(join(cgroups, path, file), text);
+    write(POD, 'cpu.weight', '79\n');
+    write(POD, 'cpu.max', '150000 100000\n');
+    write('/system.slice', 'cpu.weight', '300\n');
+    source.set(cart({ slo: undefined, containers: [{ name: 'app', id: CONTAINER }] }));
+    await start('enforce');
+    const policy = (depth: number) => policyOf(ids[depth]);
+    await until('limits', () => policy(2)?.quotaNs === 150e6);
+    expect(policy(2)).toMatchObject({ weight: 79, periodUs: 100_000, limited: true, idle: false });
+    expect(policy(3)).toMatchObject({
+      weight: 100,
+      quotaNs: 0,
+      limited: true,
+      sloSlot: policy(2)?.creditSlot,
+    });
+    const slots = ids.map((id) => kernel.session.indexed.get(id));
+    expect([0, 1, 2, 3].map((depth) => policy(depth)?.parentSlot)).toEqual([NO_SLOT, ...slots.slice(0, 3)]);
+    await until('the weight of the system', () => kernel.session.system.weight === 300);
+    expect(kernel.session.system.parentSlot).toBe(NO_SLOT);
+
+    // Most kernels tell; the first reads of a new cgroup are over by then.
+    await new Promise((resolve) => setTimeout(resolve, 1_300));
+    write('/kubepods/burstable', 'cpu.weight', '1\n');
+    write('/kubepods/burstable', 'cpu.idle', '1\n');
+    kernel.session.tellLimitChange(slots[1] ?? -1);
+    await until('idle', () => policy(3)?.idle === true, 1_000);
+    write(POD, 'cpu.max', 'max 100000\n');
+    await until('no quota', () => policy(2)?.quotaNs === 0 && policy(3)?.limited === false, 2_500);
+  });
+
+  it('counts what cpu.max does to a container that else counts for its pod', async () => {
+    makeCgroup(POD);
+    const id = makeCgroup(`${POD}/${CONTAINER}`);
+    writeFileSync(join(cgroups, POD, CONTAINER, 'cpu.weight'), '100\n');
+    writeFileSync(join(cgroups, POD, CONTAINER, 'cpu.max'), '50000 100000\n');
+    source.set(cart({ containers: [{ name: 'app', id: CONTAINER }] }));
+    await start('enforce');
+    const slot = () => kernel.session.indexed.get(id) ?? -1;
+    await until('quota', () => policyOf(id)?.quotaNs === 50e6);
+    kernel.session.addThrottling(slot(), { periods: 20, throttledPeriods: 5, throttledNs: 3e9 });
+    const labels = '{namespace="shop",pod="cart",container="app"}';
+    await until(
+      'periods',
+      async () =>
+        (await metric(/^scx_slo_cpu_periods_total/)).join() === `scx_slo_cpu_periods_total${labels} 20`,
+    );
+    expect(await metric(/^scx_slo_cpu_throttled_periods_total/)).toEqual([
+      `scx_slo_cpu_throttled_periods_total${labels} 5`,
+    ]);
+    expect(await metric(/^scx_slo_throttled_seconds_total/)).toEqual([
+      `scx_slo_throttled_seconds_total${labels} 3`,
+    ]);
+    expect(await metric(/^scx_slo_cpu_seconds_total.*container="app"/)).toEqual([]);
+  });
+
+  it('reserves what a pod uses, says how much of it fits, and tells once who is short', async () => {
+    const id = makeCgroup(POD);
+    source.set(cart({ cpuRequestMilli: 0 }));
+    await start('enforce');
+    await until('slot', () => kernel.session.indexed.has(id));
+    const slot = kernel.session.indexed.get(id) ?? -1;
+    // four threads that always want to run, on two CPUs
+    const timer = setInterval(() => {
+      kernel.session.addRun(slot, 40e6);
+      kernel.session.addWaits(slot, 20, 1, 40e6);
+      kernel.session.addMisses(slot, 'over', 1);
+    }, 20);
+    const ratio = async () => {
+      const [line] = await metric(/^scx_slo_reservation_ratio\{namespace="shop",pod="cart"\}/);
+      return Number(line?.split(' ').at(-1));
+    };
+    try {
+      await until('short', async () => (await ratio()) < 0.9);
+      expect((await podsPage()).pods[0].reservedCpus).toBeLessThanOrEqual(2 * 0.78);
+      await until('told', () => logged.some(({ msg }) => msg.includes('less CPU than it needs')), 8_000);
+    } finally {
+      clearInterval(timer);
+    }
+    await until('fits again', async () => (await ratio()) === 1, 8_000);
+    await until('told', () => logged.some(({ msg }) => msg.includes('gets the CPU it needs again')), 8_000);
+    expect(logged.filter(({ msg }) => msg.includes('CPU it needs') || msg.includes('less CPU'))).toHaveLength(
+      2,
+    );
+  }, 30_000);
+
   it('reads the tree again when events were lost or cut', async () => {
     await start('observe');
     const id = makeCgroup(POD);
@@ -237,7 +331,8 @@ describe('from annotation to slot', () => {
     const cut = makeCgroup('/kubepods/podcut');
     kernel.tell({ change: 'created', id: cut, path: '/kubepods/podc', truncated: true });
     await until('repaired', () => kernel.session.indexed.has(cut));
-    expect(kernel.session.indexed.size).toBe(3);
+    // the root, the QoS slice and the two pods
+    expect(kernel.session.indexed.size).toBe(4);
   });
 
   it('takes manifests of --pods-dir, and their edits', async () => {

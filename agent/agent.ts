@@ -18,9 +18,12 @@ import { HealthSum } from './observe/health-sum.ts';
 import { Ledger } from './observe/ledger.ts';
 import { PageServers } from './observe/page-servers.ts';
 import { SelfWatch } from './observe/self-watch.ts';
+import { ThrottleLedger } from './observe/throttle-ledger.ts';
 import type { AgentOptions } from './options.ts';
+import { LimitWatch } from './plan/limit-watch.ts';
 import type { Plan } from './plan/plan.ts';
 import { Planner } from './plan/planner.ts';
+import { Reserver } from './plan/reserver.ts';
 import { SlotKeeper } from './plan/slot-keeper.ts';
 import type { TargetSnapshot } from './pods/target.ts';
 import { ProblemLog } from './problem-log.ts';
@@ -45,11 +48,9 @@ export interface AgentParts {
 }
 
 const TICK_MS = 200;
-const RESERVE_MS = 250;
 const SLOW_TICK_MS = 30_000;
-/** Slots without an SLO are read in turns: 4,096 of them take some 8 s. */
-const READS_PER_TICK = 100;
-const LIMIT_READS_PER_TICK = 32;
+/** Slots that did nothing cost next to nothing; 4,096 busy ones without an SLO take some 8 s. */
+const READS_PER_TICK = { hot: 1_000, others: 100, throttles: 200 };
 
 /** Ports that the servers got; undefined: off. */
 export interface AgentPorts {
@@ -63,8 +64,10 @@ export class Agent {
   readonly #parts: AgentParts;
   readonly #targets = new TargetStore();
   readonly #ledger = new Ledger();
-  readonly #keeper = new SlotKeeper(this.#ledger);
-  readonly #limits: LimitsCache;
+  readonly #throttles = new ThrottleLedger();
+  readonly #keeper = new SlotKeeper(this.#ledger, this.#throttles);
+  readonly #reserver: Reserver;
+  readonly #limits: LimitWatch;
   readonly #cgroups: CgroupWatch;
   readonly #planner: Planner;
   readonly #history: SchedulerHistory;
@@ -99,7 +102,7 @@ export class Agent {
     this.#options = options;
     this.#parts = parts;
     this.#problems = new ProblemLog((kind, problem) => log.warn({ problem: kind }, problem));
-    this.#limits = new LimitsCache((path) => readCgroupLimits(`${cgroupMount}${path}`));
+    const limits = new LimitsCache((path) => readCgroupLimits(`${cgroupMount}${path}`));
     this.#cgroups = new CgroupWatch({
       mount: cgroupMount,
       kernel,
@@ -108,14 +111,24 @@ export class Agent {
       onCgroup: (change) => this.#planner.changed(change),
       onRepair: () => this.#planner.request(),
     });
+    const { tree } = this.#cgroups;
+    const keeper = this.#keeper;
+    this.#reserver = new Reserver({ keeper, log, cpus: () => this.#cpus });
+    this.#limits = new LimitWatch({
+      tree,
+      keeper,
+      limits,
+      mount: cgroupMount,
+      onChange: () => this.#planner.request(),
+    });
     this.#planner = new Planner({
-      tree: this.#cgroups.tree,
+      tree,
       targets: this.#targets,
-      keeper: this.#keeper,
-      limits: this.#limits,
+      keeper,
+      limits,
       problems: this.#problems,
       mode: () => (this.#session?.kind === 'scheduler' ? 'enforce' : 'advisory'),
-      cpus: () => this.#cpus,
+      reservedCpus: (id) => this.#reserver.reservedCpus(id),
       onPlan: (plan) => this.#onPlan(plan),
     });
     const events = {
@@ -154,7 +167,6 @@ export class Agent {
     if (this.#ending.signal.aborted) return ports;
     this.#timers.push(
       setInterval(() => this.#tick(), TICK_MS),
-      setInterval(() => this.#planner.reserve(), RESERVE_MS),
       setInterval(() => this.#slowTick(), SLOW_TICK_MS),
     );
     this.#ready = true;
@@ -214,6 +226,7 @@ export class Agent {
         this.#session = session;
         this.#cpus = this.#parts.cpus();
         this.#keeper.attach(session, performance.now());
+        this.#limits.attach();
         this.#planner.request();
       },
       onSchedulerExit: (record: ExitRecord) => this.#history.add(record),
@@ -223,19 +236,22 @@ export class Agent {
   #tick(): void {
     const nowMs = performance.now();
     if (this.#session !== undefined) {
+      const health = this.#session.health();
       this.#keeper.read(READS_PER_TICK, nowMs);
-      this.#health.update(this.#session.health());
+      this.#reserver.step(nowMs);
+      this.#health.update(health);
+      this.#limits.turn(this.#session.kind === 'scheduler', health.limitChanges, nowMs);
       this.#readAtMs = nowMs;
     }
     const { procStat = () => readFileSync('/proc/stat', 'latin1') } = this.#parts;
     const busy = this.#load.update(parseCpuTicks(procStat()));
     const { mode } = this.#sessions.mode;
     this.#shed.tick(mode, this.#keeper.live(), this.#importance, busy, nowMs - this.#readAtMs);
-    if (this.#limits.refresh(LIMIT_READS_PER_TICK, nowMs)) this.#planner.request();
   }
 
   #slowTick(): void {
     this.#ledger.expire(performance.now());
+    this.#throttles.expire(performance.now());
     this.#planner.tellUnresolved();
   }
 
@@ -248,8 +264,9 @@ export class Agent {
       mode: this.#sessions.mode,
       live: () => this.#keeper.live(),
       series: () => this.#ledger.series(),
+      throttles: () => this.#throttles.series(),
       plan: planner.latest,
-      reservation: planner.reservation,
+      reservation: this.#reserver.reservation,
       slotsUsed: this.#keeper.used,
       slotsCapacity: this.#keeper.capacity,
       board: this.#shed.board,

@@ -60,13 +60,13 @@ describe('parseOptions', () => {
   });
 
   it('refuses a bad environment too', () => {
-    const answer = parseOptions([], { SCX_SLO_IGNORE_CPU_LIMITS: 'maybe' });
-    expect(answer).toMatchObject({ what: 'bad SCX_SLO_IGNORE_CPU_LIMITS' });
+    const answer = parseOptions([], { SCX_SLO_ALLOW_ATTACH_HANG: 'maybe' });
+    expect(answer).toMatchObject({ what: 'bad SCX_SLO_ALLOW_ATTACH_HANG' });
   });
 
   it('shows every flag in the help', () => {
     expect(parseOptions(['--help'], {})).toEqual({ kind: 'help' });
-    for (const flag of ['--mode', '--signal-dir', '--ignore-cpu-limits']) expect(helpText()).toContain(flag);
+    for (const flag of ['--mode', '--signal-dir', '--allow-attach-hang']) expect(helpText()).toContain(flag);
   });
 
   it('never throws', () => {

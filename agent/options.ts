@@ -18,7 +18,6 @@ export interface AgentOptions {
   signalAddress: ListenAddress;
   signalDir: string | undefined;
   allowAttachHang: boolean;
-  ignoreCpuLimits: boolean;
   /** Where exit records outlive the agent; undefined: memory only. */
   stateDir: string | undefined;
   /** How long a runnable task may wait before the kernel ends the scheduler. */
@@ -58,7 +57,6 @@ const FLAGS = {
     default: 'false',
     help: 'enforce on kernels where attaching may hang',
   },
-  'ignore-cpu-limits': { type: 'boolean', default: 'false', help: 'enforce although cpu.max is not kept' },
   'state-dir': {
     type: 'string',
     default: '/var/lib/scx-slo',
@@ -170,7 +168,6 @@ export const parseOptions = (argv: readonly string[], env: NodeJS.ProcessEnv): C
     localAddress: parseAddress('local-address', raw['local-address']),
     signalAddress: parseAddress('signal-address', raw['signal-address']),
     allowAttachHang: parseBoolean('allow-attach-hang', raw['allow-attach-hang']),
-    ignoreCpuLimits: parseBoolean('ignore-cpu-limits', raw['ignore-cpu-limits']),
     watchdogMs: parseWatchdog('watchdog-ms', raw['watchdog-ms']),
     logLevel: oneOf('log-level', raw['log-level'], LOG_LEVELS),
   };

@@ -8,7 +8,7 @@ import { type Failure, isFailure } from './failure.ts';
 import type { ShedAnswers } from './observe/agent-view.ts';
 import { listen } from './observe/http-server.ts';
 import type { AgentOptions } from './options.ts';
-import type { DesiredSlot } from './plan/plan.ts';
+import type { DesiredSlot } from './plan/desired-slot.ts';
 import type { PodTarget } from './pods/target.ts';
 import { callersByAddress, normaliseAddress, pathKey, podKey } from './shed/callers.ts';
 import type { LevelBoard } from './shed/level-board.ts';

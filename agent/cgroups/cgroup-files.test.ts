@@ -1,13 +1,27 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseCpuMax, parseCpuPressureTotalNs, parseCpuStat, parseCpuWeight } from './cgroup-files.ts';
-import { LimitsCache } from './cgroup-limits.ts';
+import {
+  DEFAULT_LIMITS,
+  parseCpuMax,
+  parseCpuPressureTotalNs,
+  parseCpuStat,
+  parseCpuWeight,
+  quotaCpusOf,
+  readCgroupLimits,
+  readIsPopulated,
+} from './cgroup-files.ts';
 
 describe('control files', () => {
   it('reads what the kernel prints', () => {
     expect(parseCpuWeight('100\n')).toBe(100);
-    expect(parseCpuMax('max 100000\n')).toBeUndefined();
-    expect(parseCpuMax('50000 100000\n')).toBe(0.5);
+    expect(parseCpuWeight('0\n')).toBe(0);
+    expect(parseCpuMax('max 100000\n')).toEqual({ quotaNs: 0, periodUs: 0 });
+    expect(parseCpuMax('50000 200000\n')).toEqual({ quotaNs: 50e6, periodUs: 200_000 });
+    expect(quotaCpusOf(parseCpuMax('50000 200000\n'))).toBe(0.25);
+    expect(quotaCpusOf(parseCpuMax('max 100000\n'))).toBeUndefined();
     const stat =
       'usage_usec 12\nuser_usec 7\nsystem_usec 5\nnr_periods 3\nnr_throttled 2\nthrottled_usec 9\n';
     expect(parseCpuStat(stat)).toEqual({ usageNs: 12_000, throttledPeriods: 2, throttledNs: 9_000 });
@@ -17,45 +31,40 @@ describe('control files', () => {
     expect(parseCpuPressureTotalNs(pressure)).toBe(77_000);
   });
 
-  it.each(['', '0', '10001', '-1', 'idle', '1e3', ' 5'])('takes %j for no weight', (text) => {
+  it.each(['', '10001', '-1', 'idle', '1e3', ' 5'])('takes %j for no weight', (text) => {
     expect(parseCpuWeight(text)).toBeUndefined();
   });
 
   it('never answers with a number that is none', () => {
     void fc.assert(
       fc.property(fc.string(), (text) => {
-        expect(parseCpuMax(text)).not.toBeNaN();
+        expect(quotaCpusOf(parseCpuMax(text))).not.toBeNaN();
         expect(parseCpuWeight(text)).not.toBeNaN();
         expect(parseCpuPressureTotalNs(text)).not.toBeNaN();
         expect(Object.values(parseCpuStat(text)).every(Number.isFinite)).toBe(true);
       }),
     );
   });
-});
 
-describe('LimitsCache', () => {
-  it('reads new cgroups at once, again soon, and says when a value changed', () => {
-    let weight = 100;
-    let reads = 0;
-    const cache = new LimitsCache(() => {
-      reads += 1;
-      return { weight, quotaCpus: undefined };
-    });
-    cache.track(
-      [
-        { cgroupId: 1n, path: '/a' },
-        { cgroupId: 2n, path: '/b' },
-      ],
-      0,
-    );
-    expect(cache.refresh(1, 0)).toBe(false);
-    expect(reads).toBe(1);
-    weight = 39;
-    expect(cache.refresh(10, 200)).toBe(true);
-    expect(cache.get(1n).weight).toBe(39);
-    expect(cache.refresh(10, 201)).toBe(false);
-    cache.track([{ cgroupId: 2n, path: '/b' }], 300);
-    expect(cache.get(1n).weight).toBe(100);
-    expect(cache.get(2n).weight).toBe(39);
+  it('reads a directory, whatever of it is there', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'scx-slo-files-'));
+    const write = (file: string, text: string) => writeFileSync(join(directory, file), text);
+    try {
+      expect(readCgroupLimits(directory)).toEqual(DEFAULT_LIMITS);
+      write('cpu.weight', '39\n');
+      expect(readCgroupLimits(directory)).toEqual({ ...DEFAULT_LIMITS, weight: 39 });
+      write('cpu.idle', '0\n');
+      write('cpu.weight', '1\n');
+      expect(readCgroupLimits(directory)).toEqual({ ...DEFAULT_LIMITS, weight: 1 });
+      write('cpu.idle', '1\n');
+      write('cpu.max', '20000 100000\n');
+      const idle = { weight: 1, idle: true, quotaNs: 20e6, periodUs: 100_000 };
+      expect(readCgroupLimits(directory)).toEqual(idle);
+      expect(readIsPopulated(directory)).toBe(true);
+      write('cgroup.events', 'populated 0\nfrozen 0\n');
+      expect(readIsPopulated(directory)).toBe(false);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 });

@@ -1,13 +1,19 @@
 /** The control files of one cgroup that the plan needs (cgroup-v2.rst, "CPU Interface Files"). */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, openSync, readSync } from 'node:fs';
 
 export interface CgroupLimits {
   /** cpu.weight, 1 .. 10000. */
   weight: number;
-  /** cpu.max as CPUs; undefined: no limit. */
-  quotaCpus: number | undefined;
+  /** cpu.idle */
+  idle: boolean;
+  /** cpu.max: CPU time in each period; 0: no limit. */
+  quotaNs: number;
+  /** 0 where there is no limit. */
+  periodUs: number;
 }
+
+/** cpu.max; no limit: both 0. */
+export type CpuMax = Pick<CgroupLimits, 'quotaNs' | 'periodUs'>;
 
 export interface CpuStat {
   usageNs: number;
@@ -15,23 +21,32 @@ export interface CpuStat {
   throttledNs: number;
 }
 
-/** The kernel's own default, also where the cpu controller is not on for this cgroup. */
-export const DEFAULT_LIMITS: CgroupLimits = { weight: 100, quotaCpus: undefined };
+const NO_LIMIT: CpuMax = { quotaNs: 0, periodUs: 0 };
 
-/** @returns undefined where the text is no weight. */
+/** The kernel's own defaults, also where the cpu controller is not on for this cgroup. */
+export const DEFAULT_LIMITS: CgroupLimits = { weight: 100, idle: false, ...NO_LIMIT };
+
+/** @returns undefined where the text is no weight. Kernels before 6.12 print 0 for an idle group. */
 export const parseCpuWeight = (text: string): number | undefined => {
   const match = /^([0-9]{1,5})\n?$/.exec(text);
   const weight = Number(match?.[1]);
-  return weight >= 1 && weight <= 10_000 ? weight : undefined;
+  return weight >= 0 && weight <= 10_000 ? weight : undefined;
 };
 
-/** `max 100000` or `50000 100000`, in us. @returns CPUs; undefined: no limit, or no such text. */
-export const parseCpuMax = (text: string): number | undefined => {
-  const match = /^([0-9]{1,15}) ([0-9]{1,15})\n?$/.exec(text);
+/** `max 100000` or `50000 100000`, in us. What is no such text is no limit. */
+export const parseCpuMax = (text: string): CpuMax => {
+  const match = /^([0-9]{1,15}) ([0-9]{1,9})\n?$/.exec(text);
   const quotaUs = Number(match?.[1]);
   const periodUs = Number(match?.[2]);
-  return quotaUs > 0 && periodUs > 0 ? quotaUs / periodUs : undefined;
+  return quotaUs > 0 && periodUs > 0 ? { quotaNs: quotaUs * 1000, periodUs } : NO_LIMIT;
 };
+
+/** @returns undefined: no limit. */
+export const quotaCpusOf = ({ quotaNs, periodUs }: CpuMax): number | undefined =>
+  quotaNs > 0 && periodUs > 0 ? quotaNs / (periodUs * 1000) : undefined;
+
+export const sameLimits = (a: CgroupLimits, b: CgroupLimits): boolean =>
+  a.weight === b.weight && a.idle === b.idle && a.quotaNs === b.quotaNs && a.periodUs === b.periodUs;
 
 const keyedNumbers = (text: string): Map<string, number> => {
   const values = new Map<string, number>();
@@ -58,19 +73,35 @@ export const parseCpuPressureTotalNs = (text: string): number | undefined => {
   return match?.[1] === undefined ? undefined : Number(match[1]) * 1000;
 };
 
+const buffer = Buffer.alloc(128);
+
+/** A third of the cost of readFileSync, which matters for thousands of files a second. */
 const readIfThere = (path: string): string | undefined => {
+  let fd = -1;
   try {
-    return readFileSync(path, 'latin1');
+    fd = openSync(path, 'r');
+    return buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0));
   } catch {
     return undefined; // no controller, no permission, or the cgroup went away
+  } finally {
+    if (fd >= 0) closeSync(fd);
   }
 };
 
+/** An idle group weighs as little as can be: 1, or 0 on kernels before 6.12. */
+const IDLE_WEIGHT = 1;
+
+/** The third file, cpu.idle, is read only where it may say something. */
 export const readCgroupLimits = (directory: string): CgroupLimits => {
-  const weight = readIfThere(join(directory, 'cpu.weight'));
+  const weight = parseCpuWeight(readIfThere(`${directory}/cpu.weight`) ?? '');
   if (weight === undefined) return DEFAULT_LIMITS;
   return {
-    weight: parseCpuWeight(weight) ?? DEFAULT_LIMITS.weight,
-    quotaCpus: parseCpuMax(readIfThere(join(directory, 'cpu.max')) ?? ''),
+    weight: Math.max(1, weight),
+    idle: weight <= IDLE_WEIGHT && readIfThere(`${directory}/cpu.idle`) === '1\n',
+    ...parseCpuMax(readIfThere(`${directory}/cpu.max`) ?? ''),
   };
 };
+
+/** Does it, or a cgroup below it, hold a task? Where the kernel does not say: yes. */
+export const readIsPopulated = (directory: string): boolean =>
+  !/^populated 0$/m.test(readIfThere(`${directory}/cgroup.events`) ?? '');

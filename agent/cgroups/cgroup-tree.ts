@@ -29,6 +29,8 @@ interface PendingWalk {
 
 const depthOf = (path: string): number => path.split('/').length;
 
+const isTopLevel = (path: string): boolean => path.length > 1 && path.lastIndexOf('/') === 0;
+
 /** Of two cgroups that claim to be the same, the one nearer to the hierarchy's root: kubelet's, not an imitation. */
 const isNearer = (a: Cgroup, b: Cgroup): boolean => {
   const byDepth = depthOf(a.path) - depthOf(b.path);
@@ -43,6 +45,8 @@ export class CgroupTree {
   /** Pod uid -> container id -> the container's own cgroup (depth 0). */
   readonly #containers = new Map<string, Map<string, Cgroup>>();
   readonly #roots = new Map<bigint, Cgroup>();
+  readonly #qosSlices = new Map<bigint, Cgroup>();
+  readonly #topLevel = new Map<bigint, Cgroup>();
   readonly #walks = new Set<PendingWalk>();
 
   get size(): number {
@@ -64,6 +68,21 @@ export class CgroupTree {
 
   container(podUid: string, containerId: string): Cgroup | undefined {
     return this.#containers.get(podUid)?.get(containerId);
+  }
+
+  /** The containers' own cgroups of one pod. */
+  containers(podUid: string): Iterable<Cgroup> {
+    return this.#containers.get(podUid)?.values() ?? [];
+  }
+
+  /** The slices of the QoS classes; guaranteed pods have none. */
+  qosSlices(): Iterable<Cgroup> {
+    return this.#qosSlices.values();
+  }
+
+  /** The children of the hierarchy's root. */
+  topLevel(): Iterable<Cgroup> {
+    return this.#topLevel.values();
   }
 
   /** One cgroup for each pod uid. */
@@ -138,7 +157,9 @@ export class CgroupTree {
     this.#byId.set(cgroup.id, cgroup);
     this.#byPath.set(cgroup.path, cgroup);
     const { place } = cgroup;
+    if (isTopLevel(cgroup.path)) this.#topLevel.set(cgroup.id, cgroup);
     if (place.kind === 'pods-root') this.#roots.set(cgroup.id, cgroup);
+    if (place.kind === 'qos') this.#qosSlices.set(cgroup.id, cgroup);
     if (place.kind === 'pod') this.#addPod(place.podUid, cgroup);
     if (place.kind === 'container' && place.depth === 0) {
       const ofPod = this.#containers.get(place.podUid) ?? new Map<string, Cgroup>();
@@ -162,6 +183,8 @@ export class CgroupTree {
     this.#byId.delete(cgroup.id);
     this.#byPath.delete(cgroup.path);
     this.#roots.delete(cgroup.id);
+    this.#qosSlices.delete(cgroup.id);
+    this.#topLevel.delete(cgroup.id);
     const { place } = cgroup;
     if (place.kind === 'pod') this.#removePod(place.podUid, cgroup);
     if (place.kind === 'container' && place.depth === 0) {

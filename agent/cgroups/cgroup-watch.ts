@@ -126,7 +126,7 @@ export class CgroupWatch {
     const cgroup = this.tree.byId(event.id);
     if (cgroup === undefined) return;
     const { kind } = cgroup.place;
-    const matters = kind === 'pod' || kind === 'container' || kind === 'pods-root';
+    const matters = kind === 'pod' || kind === 'container' || kind === 'pods-root' || kind === 'qos';
     if (matters || this.#options.isWanted(event.path)) this.#options.onCgroup(cgroup);
   }
 

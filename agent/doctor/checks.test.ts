@@ -17,7 +17,6 @@ const good: NodeFacts = {
   cgroup2: '/sys/fs/cgroup',
   cpuControllerV2: true,
   commandLine: '',
-  limitedCgroup: undefined,
 };
 
 const kernel = (change: Partial<NodeFacts>, question: Partial<KernelQuestion> = {}) =>
@@ -96,8 +95,6 @@ describe('the machine', () => {
       hz: 250,
       smt: false,
       numaNodes: 0,
-      limitedCgroup: undefined,
-      hasCgroup2: true,
       ...change,
     });
 
@@ -105,7 +102,6 @@ describe('the machine', () => {
     expect(machine({}).map(({ status, text }) => `${status} ${text}`)).toEqual([
       'ok a tick every 4 ms (CONFIG_HZ=250)',
       'ok 2 CPUs online, 1 last-level cache, 1 NUMA node, SMT off',
-      'ok no pod has a CPU limit',
     ]);
   });
 
@@ -115,11 +111,6 @@ describe('the machine', () => {
       status: 'warn',
       text: expect.stringContaining('4 ms is assumed'),
     });
-  });
-
-  it('says which pod has a limit', () => {
-    expect(machine({ limitedCgroup: '/sys/fs/cgroup/kubepods/pod1' })[2]?.text).toContain('kubepods/pod1');
-    expect(machine({ hasCgroup2: false })).toHaveLength(2);
   });
 
   it('without our parts fails', () => {

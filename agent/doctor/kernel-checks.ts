@@ -73,7 +73,7 @@ export const kernelChecks = (question: KernelQuestion): Check[] => {
   const { facts, wanted, enforcing } = question;
   const observe = observeProblems(facts);
   // risks that an operator may take are named here all the same
-  const enforce = enforceProblems(facts, { allowAttachHang: false, ignoreCpuLimits: false });
+  const enforce = enforceProblems(facts, { allowAttachHang: false });
   const judge = (id: string, reason: Reason): Check => {
     const blocks = observe.includes(reason) || wanted === 'enforce';
     return blocks && !enforcing

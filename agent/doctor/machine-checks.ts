@@ -11,9 +11,6 @@ export interface MachineFacts {
   /** undefined: the kernel does not say. */
   smt: boolean | undefined;
   numaNodes: number;
-  /** A cgroup of a pod with a CPU limit. */
-  limitedCgroup: string | undefined;
-  hasCgroup2: boolean;
 }
 
 const SLOW_HZ = 100;
@@ -45,14 +42,7 @@ const cpus = ({ topology, smt, numaNodes }: MachineFacts): Check => {
   return warn('topology', `${text}; ${most}`, 'work beyond that is scheduled, with less locality');
 };
 
-const limits = ({ limitedCgroup, hasCgroup2 }: MachineFacts): Check[] => {
-  if (!hasCgroup2) return [];
-  const text =
-    limitedCgroup === undefined ? 'no pod has a CPU limit' : `pods have CPU limits, one is ${limitedCgroup}`;
-  return [ok('cpu-limits', text)];
-};
-
-export const machineChecks = (facts: MachineFacts): Check[] => [tick(facts), cpus(facts), ...limits(facts)];
+export const machineChecks = (facts: MachineFacts): Check[] => [tick(facts), cpus(facts)];
 
 export interface PartFacts {
   /** Version of the library. */

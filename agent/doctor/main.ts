@@ -62,15 +62,13 @@ const parseDoctorOptions = (argv: string[], env: NodeJS.ProcessEnv): DoctorOptio
   }
 };
 
-const readMachine = (sysfs: Sysfs, limitedCgroup: string | undefined, hasCgroup2: boolean): MachineFacts => {
+const readMachine = (sysfs: Sysfs): MachineFacts => {
   const smt = sysfs.text('/sys/devices/system/cpu/smt/active');
   return {
     topology: readTopology(sysfs),
     hz: readHz(sysfs),
     smt: smt === undefined ? undefined : smt === '1',
     numaNodes: sysfs.list('/sys/devices/system/node').filter((name) => /^node\d+$/.test(name)).length,
-    limitedCgroup,
-    hasCgroup2,
   };
 };
 
@@ -88,7 +86,7 @@ const examine = async (options: DoctorOptions): Promise<Diagnosis> => {
     wanted,
     checks: [
       ...kernelChecks({ facts, wanted, enforcing, agentAnswers: !isFailure(agent) }),
-      ...machineChecks(readMachine(hostSysfs, facts.limitedCgroup, facts.cgroup2 !== undefined)),
+      ...machineChecks(readMachine(hostSysfs)),
       ...partChecks(parts),
       ...agentChecks(about),
     ],

@@ -35,10 +35,6 @@ describe('readNodeFacts', () => {
         '/sys/kernel/sched_ext/state': 'enabled',
         '/sys/kernel/sched_ext/root/ops': 'lavd',
         '/sys/fs/cgroup/cgroup.controllers': 'cpuset cpu io memory',
-        '/sys/fs/cgroup/kubepods.slice/cgroup.procs': '',
-        '/sys/fs/cgroup/kubepods.slice/cpu.max': 'max 100000',
-        '/sys/fs/cgroup/kubepods.slice/pod1.slice/cgroup.procs': '',
-        '/sys/fs/cgroup/kubepods.slice/pod1.slice/cpu.max': '50000 100000',
       }),
     );
     expect(facts).toEqual({
@@ -54,7 +50,6 @@ describe('readNodeFacts', () => {
       cgroup2: '/sys/fs/cgroup',
       cpuControllerV2: true,
       commandLine: 'quiet',
-      limitedCgroup: '/sys/fs/cgroup/kubepods.slice/pod1.slice',
     });
   });
 
@@ -67,7 +62,6 @@ describe('readNodeFacts', () => {
       cgroup2: undefined,
       cpuControllerV2: false,
       commandLine: '',
-      limitedCgroup: undefined,
     });
     expect(readNodeFacts(fakeSysfs({ '/sys/kernel/btf/vmlinux': 'garbage' })).types).toMatchObject({
       code: 'SLO_E_BTF',

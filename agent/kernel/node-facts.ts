@@ -20,36 +20,12 @@ export interface NodeFacts {
   cpuControllerV2: boolean;
   /** /proc/cmdline. */
   commandLine: string;
-  /** A cgroup under the pods with a CPU limit (cpu.max), where there is one. */
-  limitedCgroup: string | undefined;
 }
 
-/** Where kubelet keeps pods, for its two cgroup drivers. */
-const POD_ROOTS = ['kubepods', 'kubepods.slice'];
-/** More than kubelet's 110 pods a node have in all; bounds the walk on a broken tree. */
-const MAX_CGROUPS = 20_000;
-
-/** First cgroup below `root` whose cpu.max is not `max`. */
-const findLimited = (sysfs: Sysfs, root: string): string | undefined => {
-  const queue = [root];
-  for (let seen = 0; queue.length > 0 && seen < MAX_CGROUPS; seen++) {
-    const folder = queue.pop() as string;
-    const max = sysfs.text(`${folder}/cpu.max`);
-    if (max !== undefined && !max.startsWith('max')) return folder;
-    // every entry that is not a control file (they all have a dot: cpu.max) may be a cgroup
-    for (const entry of sysfs.list(folder)) {
-      const child = `${folder}/${entry}`;
-      if (sysfs.exists(`${child}/cgroup.procs`)) queue.push(child);
-    }
-  }
-  return undefined;
-};
-
-export const readNodeFacts = (sysfs: Sysfs, podRoots: readonly string[] = POD_ROOTS): NodeFacts => {
+export const readNodeFacts = (sysfs: Sysfs): NodeFacts => {
   const cgroup2 = findCgroup2Mount(sysfs.text('/proc/self/mountinfo') ?? '');
   const capabilities = /^CapEff:\s*([0-9a-f]{1,16})$/m.exec(sysfs.text('/proc/self/status') ?? '')?.[1];
   const controllers = (cgroup2 && sysfs.text(`${cgroup2}/cgroup.controllers`)) || '';
-  const limited = cgroup2 ? podRoots.map((root) => findLimited(sysfs, `${cgroup2}/${root}`)) : [];
   return {
     kernel: sysfs.text('/proc/sys/kernel/osrelease') ?? 'unknown',
     capabilities: capabilities === undefined ? undefined : BigInt(`0x${capabilities}`),
@@ -58,6 +34,5 @@ export const readNodeFacts = (sysfs: Sysfs, podRoots: readonly string[] = POD_RO
     cgroup2,
     cpuControllerV2: controllers.split(' ').includes('cpu'),
     commandLine: sysfs.text('/proc/cmdline') ?? '',
-    limitedCgroup: limited.find((path) => path !== undefined),
   };
 };

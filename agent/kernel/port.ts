@@ -57,6 +57,9 @@ export interface SlotStats {
   hist: Uint32Array;
 }
 
+/** What cpu.max did to one slot's cgroup; part of SlotStats. */
+export type Throttling = Pick<SlotStats, 'throttledNs' | 'periods' | 'throttledPeriods'>;
+
 export interface MissEvent {
   atNs: number;
   cgroupId: bigint;
@@ -120,6 +123,12 @@ export interface SlotMap {
   /** Tells the kernel to look its cached slots up again; call once after a batch of changes. */
   publish(): void;
   stats(slot: number): SlotStats;
+  /** A part of the stats, much cheaper to read. */
+  throttling(slot: number): Throttling;
+  /** Changes whenever bursts, waits or CPU time in the stats do. */
+  activity(slot: number): number;
+  /** What everything outside the pods weighs (cpu.weight); slot 0, which is no cgroup and is never assigned. */
+  weighSystem(weight: number): void;
   /** How often the kernel told of a write to the slot's cpu.weight, cpu.max or cpu.idle. */
   limitChanges(slot: number): number;
   /** What the kernel's index holds now, by cgroup id (tests, leak checks, restart). */
@@ -163,6 +172,5 @@ export type PreflightCode =
   | 'OtherScheduler'
   | 'IsolatedCpus'
   | 'AttachHang'
-  | 'CpuLimits'
   | 'NoCapability'
   | 'LoadFailed';

@@ -20,9 +20,8 @@ const good: NodeFacts = {
   cgroup2: '/sys/fs/cgroup',
   cpuControllerV2: true,
   commandLine: 'root=/dev/vda ro isolcpus=nohz,2-3',
-  limitedCgroup: undefined,
 };
-const strict: PreflightOptions = { allowAttachHang: false, ignoreCpuLimits: false };
+const strict: PreflightOptions = { allowAttachHang: false };
 
 const judge = (change: Partial<NodeFacts>, options: Partial<PreflightOptions> = {}) =>
   preflight({ ...good, ...change }, { ...strict, ...options });
@@ -46,7 +45,6 @@ describe('preflight', () => {
     ['isolcpus', { commandLine: 'quiet isolcpus=1-3' }, 'IsolatedCpus', true],
     ['isolcpus with domain', { commandLine: 'isolcpus=nohz,domain,1' }, 'IsolatedCpus', true],
     ['the attach hang', { types: { ...types, enableWorkers: [] } }, 'AttachHang', true],
-    ['CPU limits', { limitedCgroup: '/sys/fs/cgroup/kubepods/pod1' }, 'CpuLimits', true],
   ])('refuses to enforce with %s', (_, change, code, canObserve) => {
     const verdict = judge(change);
     expect(verdict.canEnforce).toBe(false);
@@ -54,10 +52,9 @@ describe('preflight', () => {
     expect(verdict.reasons.map((entry) => entry.code)).toEqual([code]);
   });
 
-  it('names the other scheduler and the limited cgroup', () => {
+  it('names the other scheduler', () => {
     const other = judge({ schedExt: { state: 'enabled', ops: 'lavd_1.0' } });
     expect(other.reasons[0]?.message).toContain('`lavd_1.0`');
-    expect(judge({ limitedCgroup: '/x/kubepods/pod1' }).reasons[0]?.message).toContain('/x/kubepods/pod1');
   });
 
   it.each<[string, Partial<NodeFacts>]>([
@@ -69,11 +66,10 @@ describe('preflight', () => {
     expect(judge(change).canEnforce).toBe(true);
   });
 
-  it('lets the operator take the two risks that can be taken', () => {
+  it('lets the operator take the one risk that can be taken', () => {
     expect(judge({ types: { ...types, enableWorkers: [] } }, { allowAttachHang: true }).canEnforce).toBe(
       true,
     );
-    expect(judge({ limitedCgroup: '/x' }, { ignoreCpuLimits: true }).canEnforce).toBe(true);
   });
 
   it('always explains a refusal, and never lets a node enforce that cannot observe', () => {
@@ -91,9 +87,8 @@ describe('preflight', () => {
       cgroup2: fc.option(fc.constant('/sys/fs/cgroup'), { nil: undefined }),
       cpuControllerV2: fc.boolean(),
       commandLine: fc.oneof(fc.string(), fc.stringMatching(/^isolcpus=[a-z0-9,-]*$/)),
-      limitedCgroup: fc.option(fc.string({ minLength: 1 }), { nil: undefined }),
     });
-    const options = fc.record({ allowAttachHang: fc.boolean(), ignoreCpuLimits: fc.boolean() });
+    const options = fc.record({ allowAttachHang: fc.boolean() });
     fc.assert(
       fc.property(facts, options, (node, chosen) => {
         const verdict = preflight(node, chosen);

@@ -10,8 +10,6 @@ import { isOurs } from './sched-ext-state.ts';
 export interface PreflightOptions {
   /** --allow-attach-hang */
   allowAttachHang: boolean;
-  /** --ignore-cpu-limits */
-  ignoreCpuLimits: boolean;
 }
 
 export type Reason = Preflight['reasons'][number];
@@ -118,12 +116,6 @@ const attachHang = ({ types, schedExt }: NodeFacts): Reason | undefined => {
   return reason('AttachHang', message, 'use 6.19.14, 7.0 or newer, or --allow-attach-hang on an idle node');
 };
 
-const cpuLimits = ({ limitedCgroup }: NodeFacts): Reason | undefined => {
-  if (!limitedCgroup) return undefined;
-  const message = `pods have CPU limits (cpu.max, ${limitedCgroup}), which the scheduler does not enforce yet`;
-  return reason('CpuLimits', message, 'use --ignore-cpu-limits to run pods without their CPU limits');
-};
-
 const present = (reasons: readonly (Reason | undefined)[]): Reason[] =>
   reasons.filter((entry) => entry !== undefined);
 
@@ -140,7 +132,6 @@ export const enforceProblems = (facts: NodeFacts, options: PreflightOptions): Re
     otherScheduler(facts),
     isolatedCpus(facts),
     options.allowAttachHang ? undefined : attachHang(facts),
-    options.ignoreCpuLimits ? undefined : cpuLimits(facts),
   ]);
 
 export const preflight = (facts: NodeFacts, options: PreflightOptions): Preflight => {

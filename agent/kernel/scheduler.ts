@@ -60,7 +60,7 @@ export const openScheduler = async (options: SchedulerOptions): Promise<Schedule
 /** Before load: constants, and which struct_ops to create. Answers with its name. */
 export const prepareScheduler = (
   object: BpfObject,
-  options: Pick<SchedulerOptions, 'topology' | 'kernelOpsMembers' | 'heartbeatTimeoutNs'>,
+  options: Pick<SchedulerOptions, 'topology' | 'kernelOpsMembers' | 'heartbeatTimeoutNs' | 'watchdogMs'>,
 ): string | Failure => {
   const problem = setConstants(object, options);
   if (problem) return problem;

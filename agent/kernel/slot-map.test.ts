@@ -187,16 +187,43 @@ describe('MappedSlotMap', () => {
     expect(kernel.generation).toBe(2);
   });
 
+  it('reads parts of the stats alone, and sees any activity', () => {
+    const kernel = new FakeKernel({ llcs: 2 });
+    const throttling = { periods: 9, throttledPeriods: 4, throttledNs: 2 ** 33 };
+    expect(kernel.slots.activity(3)).toBe(0);
+    kernel.addThrottling(3, throttling);
+    kernel.tellLimitChange(3);
+    expect(kernel.slots.throttling(3)).toEqual(throttling);
+    expect(kernel.slots.stats(3)).toMatchObject(throttling);
+    expect(kernel.slots.limitChanges(3)).toBe(1);
+    const seen = [kernel.slots.activity(3)];
+    kernel.addRun(3, 5);
+    seen.push(kernel.slots.activity(3));
+    kernel.addWaits(3, 7, 1, 1_000);
+    seen.push(kernel.slots.activity(3));
+    expect(new Set(seen).size).toBe(3);
+  });
+
+  it('weighs the system without assigning its slot', () => {
+    const kernel = new FakeKernel();
+    kernel.slots.weighSystem(300);
+    expect(kernel.system).toEqual({ weight: 300, parentSlot: NO_SLOT });
+    expect(kernel.slots.index().size).toBe(0);
+  });
+
   it('is harmless after its memory is gone', () => {
     const memory = memoryWith();
     const slots = new MappedSlotMap(memory, noIndex);
     for (const buffer of Object.values(memory)) buffer.transfer();
     slots.publish();
     slots.beat(1n);
+    slots.weighSystem(100);
     slots.update(2, policy(1n));
     expect(slots.assign(2, policy(1n))?.code).toBe('SLO_E_CLOSED');
     expect(slots.release(2, 1n)?.code).toBe('SLO_E_CLOSED');
     expect(slots.stats(2).bursts).toBe(0);
+    expect(slots.activity(2)).toBe(0);
+    expect(slots.throttling(2).periods).toBe(0);
     expect(slots.index().size).toBe(0);
   });
 });

@@ -18,7 +18,14 @@ import {
   SLO_SLOTS,
   SLO_STATS,
 } from './layout.gen.ts';
-import { MISS_REASONS, type SlotMap, type SlotPolicy, type SlotStats } from './port.ts';
+import {
+  MISS_REASONS,
+  NO_SLOT,
+  type SlotMap,
+  type SlotPolicy,
+  type SlotStats,
+  type Throttling,
+} from './port.ts';
 
 /** The kernel's hash map from cgroup id to slot. */
 export interface SlotIndex {
@@ -36,6 +43,8 @@ export interface SlotMemory {
   control: ArrayBuffer;
 }
 
+/** bpf/abi.h: SLO_SLOT_SYSTEM. */
+const SYSTEM_SLOT = 0;
 const U32_MAX = 0xffffffff;
 const TWO_32 = 2 ** 32;
 
@@ -137,16 +146,39 @@ export class MappedSlotMap implements SlotMap {
   }
 
   limitChanges(slot: number): number {
-    if (this.#problem(slot)) return 0;
-    let sum = 0;
-    for (let llc = 0; llc < this.#llcCount; llc++) {
-      sum += this.#counter(this.#statsAt(llc, slot), SLO_STATS.limitChanges);
-    }
-    return sum;
+    return this.#sum(slot, SLO_STATS.limitChanges);
+  }
+
+  throttling(slot: number): Throttling {
+    return {
+      throttledNs: this.#sum(slot, SLO_STATS.throttledNs),
+      periods: this.#sum(slot, SLO_STATS.periods),
+      throttledPeriods: this.#sum(slot, SLO_STATS.throttledPeriods),
+    };
+  }
+
+  activity(slot: number): number {
+    return (
+      this.#sum(slot, SLO_STATS.bursts) + this.#sum(slot, SLO_STATS.waitNs) + this.#sum(slot, SLO_STATS.ranNs)
+    );
+  }
+
+  weighSystem(weight: number): void {
+    if (this.#closed) return;
+    this.#store32(SYSTEM_SLOT, SLO_POLICY.parentSlot, NO_SLOT);
+    this.#store32(SYSTEM_SLOT, SLO_POLICY.weight, toU32(weight));
   }
 
   index(): Map<bigint, number> {
     return this.#closed ? new Map() : this.#index.entries();
+  }
+
+  /** One counter over all LLCs. */
+  #sum(slot: number, offset: number): number {
+    if (this.#problem(slot)) return 0;
+    let sum = 0;
+    for (let llc = 0; llc < this.#llcCount; llc++) sum += this.#counter(this.#statsAt(llc, slot), offset);
+    return sum;
   }
 
   #addShard(sum: SlotStats, at: number): void {

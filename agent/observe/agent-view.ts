@@ -4,13 +4,14 @@ import type { ExitClass } from '../kernel/exit-kind.ts';
 import type { KernelHealth } from '../kernel/port.ts';
 import type { KeptEvent } from '../node-events.ts';
 import type { NodeMode } from '../node-mode.ts';
+import type { LiveSlot } from '../plan/live-slot.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Reservation } from '../plan/reservation.ts';
-import type { LiveSlot } from '../plan/slot-keeper.ts';
 import type { SourceError } from '../pods/target.ts';
 import type { RestartView } from '../scheduler-restart.ts';
 import type { LevelBoard } from '../shed/level-board.ts';
 import type { Series } from './ledger.ts';
+import type { ThrottleSeries } from './throttle-ledger.ts';
 
 export interface ShedAnswers {
   namespace: string;
@@ -27,6 +28,8 @@ export interface AgentView {
   /** Slots that are assigned, with what was read of them. */
   live: () => Iterable<LiveSlot>;
   series: () => Iterable<Series>;
+  /** Of pods and containers that have a quota, or were held back by one. */
+  throttles: () => Iterable<ThrottleSeries>;
   plan: Plan;
   reservation: Reservation;
   slotsUsed: number;

@@ -98,6 +98,6 @@ describe('exposition', () => {
     expect(sampleText(METRICS.budget, ['a"b', 'c\\d', 'e\nf'], 0.05)).toBe(
       'scx_slo_budget_seconds{namespace="a\\"b",pod="c\\\\d",container="e\\nf"} 0.05\n',
     );
-    expect(sampleText(METRICS.reservationRatio, [], Number.NaN)).toBe('scx_slo_reservation_ratio NaN\n');
+    expect(sampleText(METRICS.unresolvedPods, [], Number.NaN)).toBe('scx_slo_unresolved_pods NaN\n');
   });
 });

@@ -19,7 +19,6 @@ export interface Series {
   misses: Record<MissReason, number>;
   waitNs: number;
   ranNs: number;
-  throttledNs: number;
   eventsDropped: number;
   /** Of the slot that was read last, since it was assigned. */
   maxWaitNs: number;
@@ -54,7 +53,7 @@ const SHED_SPAN_MS = 200;
 const VIEW_SPANS = 10;
 const VIEW_SPAN_MS = 1_000;
 /** A series that nothing feeds any more stays for a few scrapes. */
-const KEEP_MS = 300_000;
+export const KEEP_MS = 300_000;
 
 const noMisses = (): Record<MissReason, number> => ({ sched: 0, over: 0, shed: 0, throttle: 0, stall: 0 });
 
@@ -73,9 +72,10 @@ const NO_STATS: SlotStats = {
 };
 
 /** Shards are read one after the other, so a sum may lag by a moment; it never counts backwards. */
-const grown = (now: number, before: number): number => Math.max(0, now - before);
+export const grown = (now: number, before: number): number => Math.max(0, now - before);
 
-const keyOf = ({ namespace, pod, container }: SeriesLabels): string => `${namespace}\0${pod}\0${container}`;
+export const seriesKey = ({ namespace, pod, container }: SeriesLabels): string =>
+  `${namespace}\0${pod}\0${container}`;
 
 export class Ledger {
   readonly #series = new Map<string, Series>();
@@ -120,7 +120,6 @@ export class Ledger {
     series.bursts += delta.bursts;
     series.waitNs += delta.waitNs;
     series.ranNs += delta.ranNs;
-    series.throttledNs += grown(stats.throttledNs, last.throttledNs);
     series.eventsDropped += grown(stats.eventsDropped, last.eventsDropped);
     series.maxWaitNs = stats.maxWaitNs;
     series.readAtMs = nowMs;
@@ -132,6 +131,12 @@ export class Ledger {
     return delta;
   }
 
+  /** The slot did nothing since the last read. */
+  rest(meter: Meter, nowMs: number): void {
+    meter.series.readAtMs = nowMs;
+    meter.readAtMs = nowMs;
+  }
+
   /** Drops what nothing has fed for long. */
   expire(nowMs: number): void {
     for (const [key, series] of this.#series) {
@@ -140,7 +145,7 @@ export class Ledger {
   }
 
   #seriesOf(labels: SeriesLabels, nowMs: number): Series {
-    const key = keyOf(labels);
+    const key = seriesKey(labels);
     const known = this.#series.get(key);
     if (known !== undefined) return known;
     const series: Series = {
@@ -149,7 +154,6 @@ export class Ledger {
       misses: noMisses(),
       waitNs: 0,
       ranNs: 0,
-      throttledNs: 0,
       eventsDropped: 0,
       maxWaitNs: 0,
       hist: new Float64Array(HIST_BUCKETS),

@@ -38,7 +38,19 @@ export const METRICS = {
     name: 'scx_slo_throttled_seconds_total',
     type: 'counter',
     labels: POD,
-    help: 'Runnable time held back by cpu.max.',
+    help: 'Runnable time held back by cpu.max of the cgroup or an ancestor, summed over tasks. Counted where waits are: the pod, or a container with an SLO of its own. Only in mode enforce, where the kernel itself counts none.',
+  },
+  cpuPeriods: {
+    name: 'scx_slo_cpu_periods_total',
+    type: 'counter',
+    labels: POD,
+    help: 'Periods of cpu.max in which the cgroup was runnable; for the pod or container that has the limit.',
+  },
+  cpuThrottledPeriods: {
+    name: 'scx_slo_cpu_throttled_periods_total',
+    type: 'counter',
+    labels: POD,
+    help: 'Periods of cpu.max in which the quota ran out.',
   },
   budget: {
     name: 'scx_slo_budget_seconds',
@@ -130,6 +142,30 @@ export const METRICS = {
     labels: [],
     help: 'Tasks found waiting far beyond their budget by the timer.',
   },
+  limitChanges: {
+    name: 'scx_slo_limit_changes_total',
+    type: 'counter',
+    labels: [],
+    help: 'Writes to cpu.weight, cpu.max and cpu.idle that the kernel told of; on older kernels the agent only finds them by reading.',
+  },
+  expiredDemotions: {
+    name: 'scx_slo_expired_demotions_total',
+    type: 'counter',
+    labels: [],
+    help: 'Overdue deadlines that made way for more important work.',
+  },
+  throttles: {
+    name: 'scx_slo_throttles_total',
+    type: 'counter',
+    labels: [],
+    help: 'Tasks put aside because a quota (cpu.max) had run out.',
+  },
+  rescues: {
+    name: 'scx_slo_rescues_total',
+    type: 'counter',
+    labels: [],
+    help: 'Tasks put in front because they had waited far too long.',
+  },
   slots: {
     name: 'scx_slo_slots',
     type: 'gauge',
@@ -169,8 +205,8 @@ export const METRICS = {
   reservationRatio: {
     name: 'scx_slo_reservation_ratio',
     type: 'gauge',
-    labels: [],
-    help: 'Granted / claimed CPUs in the deadline tier; below 1, not every claim fits.',
+    labels: ['namespace', 'pod'],
+    help: 'Part of the measured demand that is reserved in the deadline tier; below 1, not all of it fits. Both labels empty: the node.',
   },
   buildInfo: {
     name: 'scx_slo_build_info',

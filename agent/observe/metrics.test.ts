@@ -15,6 +15,7 @@ const view = (ledger: Ledger): AgentView => ({
   mode: { mode: 'observe', wanted: 'observe', reason: undefined },
   live: () => [],
   series: () => ledger.series(),
+  throttles: () => [],
   plan: { slots: [], unresolved: [], conflicts: [], evicted: [], claims: NO_CLAIMS },
   reservation: NO_RESERVATION,
   slotsUsed: 0,

@@ -1,12 +1,14 @@
 /** Renders /metrics in pieces, so that a node with thousands of pods does not hold the event loop. */
 import { MISS_REASONS } from '../kernel/port.ts';
+import { labelsOf } from '../plan/live-slot.ts';
 import { shedKeyOf } from '../shed/shed-loop.ts';
 import type { AgentView } from './agent-view.ts';
 import { headerText, histogramText, sampleText, singleText } from './exposition.ts';
 import type { Series } from './ledger.ts';
 import { METRICS, type MetricSpec } from './metric-catalog.ts';
+import type { ThrottleSeries } from './throttle-ledger.ts';
 
-const valuesOf = ({ labels }: Series): [string, string, string] => [
+const valuesOf = ({ labels }: Pick<Series, 'labels'>): [string, string, string] => [
   labels.namespace,
   labels.pod,
   labels.container,
@@ -14,6 +16,8 @@ const valuesOf = ({ labels }: Series): [string, string, string] => [
 
 /** Series in one piece. */
 const CHUNK = 64;
+/** Characters in one piece, about the same. */
+const PIECE_LENGTH = 4_096;
 
 /** The text of one metric over many things, in pieces. */
 function* chunks<T>(spec: MetricSpec, things: Iterable<T>, text: (thing: T) => string): Generator<string> {
@@ -43,13 +47,36 @@ function* seriesMetrics(view: AgentView): Generator<string> {
   );
   yield* perSeries(METRICS.bursts, (series) => series.bursts);
   yield* perSeries(METRICS.cpu, (series) => series.ranNs / 1e9);
+}
+
+function* throttleMetrics(view: AgentView): Generator<string> {
+  const perSeries = (spec: MetricSpec, value: (series: ThrottleSeries) => number) =>
+    chunks(spec, view.throttles(), (series) => sampleText(spec, valuesOf(series), value(series)));
   yield* perSeries(METRICS.throttled, (series) => series.throttledNs / 1e9);
+  yield* perSeries(METRICS.cpuPeriods, (series) => series.periods);
+  yield* perSeries(METRICS.cpuThrottledPeriods, (series) => series.throttledPeriods);
+}
+
+/** The node's, then that of every pod or path that draws on credit of its own. */
+function* reservationMetrics({ reservation, live }: AgentView): Generator<string> {
+  const spec = METRICS.reservationRatio;
+  let piece = headerText(spec) + sampleText(spec, ['', ''], reservation.ratio);
+  for (const { entry } of live()) {
+    const ratio = reservation.ratios.get(entry.desired.cgroupId);
+    const { namespace, pod } = labelsOf(entry.desired.owner);
+    if (ratio !== undefined) piece += sampleText(spec, [namespace, pod], ratio);
+    if (piece.length < PIECE_LENGTH) continue;
+    yield piece;
+    piece = '';
+  }
+  yield piece;
 }
 
 function* sloMetrics(view: AgentView): Generator<string> {
   const slots = [...view.live()].flatMap((live) => {
     const { slo } = live.entry.desired;
-    return slo === undefined ? [] : [{ values: valuesOf(live.meter.series), entry: live.entry, slo }];
+    const { meter, entry } = live;
+    return slo === undefined || meter === undefined ? [] : [{ values: valuesOf(meter.series), entry, slo }];
   });
   yield* chunks(METRICS.budget, slots, ({ values, slo }) =>
     sampleText(METRICS.budget, values, slo.budgetMs / 1000),
@@ -108,6 +135,10 @@ const nodeMetrics = (view: AgentView): string =>
     singleText(METRICS.preemptKicks, view.health.preemptKicks),
     singleText(METRICS.floorPicks, view.health.floorPicks),
     singleText(METRICS.stalls, view.health.stalls),
+    singleText(METRICS.limitChanges, view.health.limitChanges),
+    singleText(METRICS.expiredDemotions, view.health.expiredDemotions),
+    singleText(METRICS.throttles, view.health.throttles),
+    singleText(METRICS.rescues, view.health.rescues),
     slotsText(view),
     singleText(METRICS.unresolvedPods, view.plan.unresolved.length),
     singleText(METRICS.conflicts, view.plan.conflicts.length),
@@ -118,7 +149,6 @@ const nodeMetrics = (view: AgentView): string =>
     ),
     headerText(METRICS.resolveDuration),
     histogramText(METRICS.resolveDuration, [], view.resolveHist, view.resolveSumNs),
-    singleText(METRICS.reservationRatio, view.reservation.ratio),
     answersText(view),
     singleText(METRICS.unknownCallers, view.unknownCallers),
     singleText(METRICS.eventLoopP99, view.eventLoopP99S()),
@@ -133,6 +163,8 @@ const agentCpuS = (): number => {
 
 export function* metricsText(view: AgentView): Generator<string> {
   yield nodeMetrics(view);
+  yield* reservationMetrics(view);
   yield* sloMetrics(view);
   yield* seriesMetrics(view);
+  yield* throttleMetrics(view);
 }

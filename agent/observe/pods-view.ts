@@ -1,8 +1,9 @@
 /** GET /v1/pods: every pod, container and path rule with an SLO, and how it fares. Names neighbours: local only. */
 
+import { quotaCpusOf } from '../cgroups/cgroup-files.ts';
 import { targetName } from '../plan/claims.ts';
-import { effectiveMode } from '../plan/plan.ts';
-import type { LiveSlot } from '../plan/slot-keeper.ts';
+import { effectiveMode } from '../plan/desired-slot.ts';
+import type { LiveSlot } from '../plan/live-slot.ts';
 import type { Target } from '../pods/target.ts';
 import { shedKeyOf } from '../shed/shed-loop.ts';
 import { errorText } from '../target-store.ts';
@@ -16,8 +17,8 @@ const ratio = (part: number, whole: number): number => (whole > 0 ? part / whole
 const slotView = (view: AgentView, { entry, meter, cpus }: LiveSlot, nowMs: number) => {
   const { desired } = entry;
   const { slo, owner } = desired;
-  const recent = meter.tenSeconds?.sum(nowMs);
-  if (slo === undefined || recent === undefined) return [];
+  const recent = meter?.tenSeconds?.sum(nowMs);
+  if (slo === undefined || meter === undefined || recent === undefined) return [];
   const key = shedKeyOf(desired) ?? '';
   const level = view.board.get(key);
   const node = view.mode.mode;
@@ -34,7 +35,12 @@ const slotView = (view: AgentView, { entry, meter, cpus }: LiveSlot, nowMs: numb
       cgroupId: String(desired.cgroupId),
       slot: entry.slot,
       reservedCpus: entry.policy.reservedCpus,
+      reservationRatio: view.reservation.ratios.get(desired.creditOf) ?? 1,
       cpus,
+      /** Its own cpu.max; an ancestor's may be tighter. */
+      limitCpus: quotaCpusOf(entry.policy) ?? null,
+      cpuWeight: entry.policy.weight,
+      cpuIdle: entry.policy.idle,
       /** Of the last ten seconds; max since the slot was assigned. */
       wait: {
         p50Ms: ms(quantileNs(recent.hist, 0.5)),

@@ -13,6 +13,8 @@ export interface Claims {
   pods: Map<string, PodTarget>;
   /** By path; resolved and uncontested. */
   paths: Map<string, { cgroup: Cgroup; target: PathTarget }>;
+  /** By id: cgroups inside the pods' tree that are no pods, above those of path rules. */
+  folders: Map<bigint, Cgroup>;
   /** Every path that a rule names. */
   pathNames: ReadonlySet<string>;
   /** Cgroups that a pod and a path rule both want. */
@@ -73,12 +75,36 @@ const claimPaths = (claims: Claims, targets: readonly PathTarget[], tree: Cgroup
   }
 };
 
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));
+
+/** Between the pods' root and the cgroup of a rule; what has a slot anyway is no folder. */
+const foldersAbove = (path: string, tree: CgroupTree): Cgroup[] => {
+  const folders: Cgroup[] = [];
+  for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
+    const cgroup = tree.byPath(above);
+    if (cgroup === undefined) continue;
+    const { place } = cgroup;
+    if (place.kind === 'pods-root') return folders;
+    const isInner = place.kind === 'in-pod' || (place.kind === 'container' && place.depth > 0);
+    if (place.kind === 'other' || isInner) folders.push(cgroup);
+  }
+  return []; // not under a pods' root
+};
+
+const findFolders = (claims: Claims, tree: CgroupTree): void => {
+  for (const path of claims.paths.keys()) {
+    for (const folder of foldersAbove(path, tree))
+      if (!claims.paths.has(folder.path)) claims.folders.set(folder.id, folder);
+  }
+};
+
 export const claimsOf = (targets: readonly Target[], tree: CgroupTree): Claims => {
   const paths = targets.filter((target) => target.kind === 'path');
   const claims: Claims = {
     pathNames: new Set(paths.map((target) => target.path)),
     pods: new Map(),
     paths: new Map(),
+    folders: new Map(),
     contested: new Set(),
     unresolved: [],
     conflicts: [],
@@ -89,12 +115,14 @@ export const claimsOf = (targets: readonly Target[], tree: CgroupTree): Claims =
     tree,
   );
   claimPaths(claims, paths, tree);
+  findFolders(claims, tree);
   return claims;
 };
 
 export const NO_CLAIMS: Claims = {
   pods: new Map(),
   paths: new Map(),
+  folders: new Map(),
   pathNames: new Set(),
   contested: new Set(),
   unresolved: [],

@@ -1,6 +1,7 @@
 /** How much CPU time a slot may save up while it is idle. */
 
-const MIN_CAP_NS = 20e6;
+/** A small pod's requests come in clumps, too: three in a row at several milliseconds each must not exhaust it. */
+const MIN_CAP_NS = 50e6;
 /** A garbage collection or a clump of requests, at several times the mean, fits into half a second's worth. */
 const MIN_WINDOW_NS = 500e6;
 const BUDGETS_IN_WINDOW = 8;

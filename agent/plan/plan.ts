@@ -1,51 +1,22 @@
 /**
  * The plan: which cgroup gets which slot settings. Pure: targets and cgroups in, desired slots out.
  *
- * Every pod cgroup has an accounting slot, and its SLO hangs off that. A container gets a slot of its own only
- * where its SLO differs from the pod's; it still draws on the pod's credit.
+ * Every cgroup that kubelet and the runtime make under the pods' root has a slot, because each has a weight and may
+ * have a quota: the root, the QoS slices, the pods and their containers. A container without an SLO of its own counts
+ * for its pod; with one it still draws on the pod's credit.
  */
-import type { Slo } from '../../slo/slo.ts';
-import type { CgroupLimits } from '../cgroups/cgroup-files.ts';
 import type { Cgroup, CgroupTree } from '../cgroups/cgroup-tree.ts';
-import type { Mode, SlotPolicy } from '../kernel/port.ts';
-import type { PathTarget, PodTarget, Target } from '../pods/target.ts';
+import type { PodTarget, Target } from '../pods/target.ts';
+import { Ancestry } from './ancestry.ts';
+import { type Eviction, withinCapacity } from './capacity.ts';
 import { type Claims, type Conflict, claimsOf } from './claims.ts';
-import { creditCapNs } from './credit.ts';
+import { type DesiredSlot, desiredSlot, type PolicyInput, type SlotOwner } from './desired-slot.ts';
 
 /** Pod tasks whose cgroups have no slot (bpf/abi.h: SLO_SLOT_PODS). */
 export const PODS_SLOT = 1;
-/** Slots that the kernel side keeps for itself: system and pods without a slot (bpf/abi.h: SLO_SLOT_FIRST). */
-export const FIRST_SLOT = 2;
-
-export type SlotOwner =
-  | { kind: 'pods-root' }
-  | { kind: 'pod'; pod: PodTarget }
-  | { kind: 'container'; pod: PodTarget; container: string }
-  | { kind: 'path'; target: PathTarget }
-  /** A pod's cgroup without a pod that claims it (not known yet, or already deleted), or with two. */
-  | { kind: 'unknown-pod'; podUid: string };
-
-export interface DesiredSlot {
-  cgroupId: bigint;
-  path: string;
-  owner: SlotOwner;
-  slo: Slo | undefined;
-  /** The cgroup whose credit this one draws on: its own, or its pod's. */
-  creditOf: bigint;
-  /** undefined: any free slot. */
-  fixedSlot: number | undefined;
-  /** Without the credit slot's number, which the slot table knows. */
-  policy: Omit<SlotPolicy, 'creditSlot' | 'sloSlot' | 'parentSlot'>;
-}
-
-/** Left out because there are more cgroups than slots; its tasks count for the nearest ancestor with a slot. */
-export interface Eviction {
-  path: string;
-  importance: number | undefined;
-}
 
 export interface Plan {
-  /** Owners of credit come before those that draw on them. */
+  /** Parents come before their children, owners of credit before those that draw on it. */
   slots: DesiredSlot[];
   /** Targets with an SLO whose cgroup does not exist (yet). */
   unresolved: Target[];
@@ -55,150 +26,152 @@ export interface Plan {
   claims: Claims;
 }
 
-export interface PlanInput {
+export interface PlanInput extends PolicyInput {
   targets: readonly Target[];
   tree: CgroupTree;
-  /** The node's mode, as it is now. */
-  mode: Mode;
   /** SlotMap.capacity; 0 while no kernel session is open: then nothing has a slot and nobody lost one. */
   capacity: number;
-  limits: (cgroupId: bigint) => CgroupLimits;
-  /** CPUs that the owner of credit has reserved. */
-  reservedCpus: (cgroupId: bigint) => number;
 }
 
-const MODE_ORDER: readonly Mode[] = ['observe', 'advisory', 'enforce'];
+interface Context {
+  input: PlanInput;
+  claims: Claims;
+  ancestry: Ancestry;
+}
 
-/** A pod may only lower the node's mode. */
-export const effectiveMode = (node: Mode, slo: Slo | undefined): Mode => {
-  const pod = slo?.mode ?? node;
-  return MODE_ORDER.indexOf(pod) < MODE_ORDER.indexOf(node) ? pod : node;
-};
+const contextOf = (input: PlanInput, claims: Claims): Context => ({
+  input,
+  claims,
+  ancestry: new Ancestry(input.tree, claims, input.limits),
+});
 
-type Desire = Pick<DesiredSlot, 'owner' | 'slo'> & { cgroup: Cgroup; creditOf: bigint; ownsCredit: boolean };
+/** Enough to tell the containers of a pod apart. */
+const SHORT_ID = 12;
 
-const desiredSlot = (input: PlanInput, desire: Desire): DesiredSlot => {
-  const { cgroup, owner, slo, creditOf, ownsCredit } = desire;
-  const budgetNs = Math.round((slo?.budgetMs ?? 0) * 1e6);
-  const reservedCpus = ownsCredit ? input.reservedCpus(cgroup.id) : 0;
-  return {
-    cgroupId: cgroup.id,
-    path: cgroup.path,
+const slotOfContainer = (
+  { input, ancestry }: Context,
+  pod: PodTarget | undefined,
+  podCgroup: Cgroup,
+  cgroup: Cgroup,
+): DesiredSlot => {
+  const id = cgroup.place.kind === 'container' ? cgroup.place.containerId : '';
+  const known = pod?.containers.find((container) => container.id === id);
+  const owner: SlotOwner =
+    pod === undefined
+      ? { kind: 'unknown-container', podUid: podCgroup.place.kind === 'pod' ? podCgroup.place.podUid : '' }
+      : { kind: 'container', pod, container: known?.name ?? id.slice(0, SHORT_ID) };
+  return desiredSlot(input, {
+    cgroup,
     owner,
-    slo,
-    creditOf,
-    fixedSlot: undefined,
-    policy: {
-      cgroupId: cgroup.id,
-      budgetNs,
-      importance: slo?.importance ?? 1,
-      reservedCpus,
-      creditCapNs: ownsCredit ? creditCapNs(budgetNs, reservedCpus) : 0,
-      weight: input.limits(cgroup.id).weight,
-      idle: false,
-      quotaNs: 0,
-      periodUs: 0,
-      limited: false,
-      deadline: slo !== undefined && effectiveMode(input.mode, slo) === 'enforce',
-    },
-  };
+    slo: known?.slo,
+    ancestors: ancestry.of(cgroup),
+    creditOf: podCgroup.id,
+    ...(known?.slo === undefined ? { sloOf: podCgroup.id } : {}),
+    ownsCredit: false,
+  });
 };
 
-/** Containers of the pod whose SLO differs, as far as their cgroups exist. */
-const containerSlots = (input: PlanInput, pod: PodTarget, podCgroup: Cgroup): DesiredSlot[] =>
-  pod.containers.flatMap(({ name, id, slo }) => {
-    const cgroup = slo && id ? input.tree.container(pod.cgroupUid, id) : undefined;
-    if (cgroup === undefined || slo === undefined) return [];
-    const owner: SlotOwner = { kind: 'container', pod, container: name };
-    return [desiredSlot(input, { cgroup, owner, slo, creditOf: podCgroup.id, ownsCredit: false })];
-  });
+/** Those at the place where kubelet puts them, but for what a path rule claims. */
+const slotsOfContainers = (
+  context: Context,
+  pod: PodTarget | undefined,
+  podCgroup: Cgroup,
+): DesiredSlot[] => {
+  const { input, claims } = context;
+  if (podCgroup.place.kind !== 'pod') return [];
+  const slots: DesiredSlot[] = [];
+  for (const cgroup of input.tree.containers(podCgroup.place.podUid)) {
+    if (!cgroup.path.startsWith(`${podCgroup.path}/`) || claims.paths.has(cgroup.path)) continue;
+    slots.push(slotOfContainer(context, pod, podCgroup, cgroup));
+  }
+  return slots;
+};
 
-/** One pod's slots: its own, then those of its containers. */
-const slotsOfPod = (input: PlanInput, claims: Claims, cgroup: Cgroup): [DesiredSlot, ...DesiredSlot[]] => {
+/** One pod's slots: its own, unless a path rule has it, then those of its containers. */
+const slotsOfPod = (context: Context, cgroup: Cgroup): DesiredSlot[] => {
+  const { input, claims, ancestry } = context;
   const podUid = cgroup.place.kind === 'pod' ? cgroup.place.podUid : '';
   const pod = claims.pods.get(podUid);
-  const below = pod === undefined ? [] : containerSlots(input, pod, cgroup);
+  const below = slotsOfContainers(context, pod, cgroup);
+  if (claims.paths.has(cgroup.path)) return below;
   const owner: SlotOwner = pod === undefined ? { kind: 'unknown-pod', podUid } : { kind: 'pod', pod };
   const slo = claims.contested.has(cgroup.id) ? undefined : pod?.slo;
-  const ownsCredit = slo !== undefined || below.length > 0;
-  return [desiredSlot(input, { cgroup, owner, slo, creditOf: cgroup.id, ownsCredit }), ...below];
+  const ownsCredit = slo !== undefined || below.some((slot) => slot.slo !== undefined);
+  return [desiredSlot(input, { cgroup, owner, slo, ancestors: ancestry.of(cgroup), ownsCredit }), ...below];
 };
 
-const podSlots = (input: PlanInput, claims: Claims, taken: Set<bigint>): DesiredSlot[] => {
-  const pods: DesiredSlot[] = [];
-  const containers: DesiredSlot[] = [];
-  for (const cgroup of input.tree.pods()) {
-    if (taken.has(cgroup.id)) continue;
-    const [own, ...below] = slotsOfPod(input, claims, cgroup);
-    pods.push(own);
-    for (const slot of below) if (!taken.has(slot.cgroupId)) containers.push(slot);
-  }
-  return [...pods, ...containers];
-};
-
-/**
- * What a full plan would say of a cgroup that just appeared, as far as that is certain without one: a pod that
- * nobody contests, its containers. Anything else waits for the full plan: undefined.
- */
-export const planNewcomer = (input: PlanInput, claims: Claims, cgroup: Cgroup): DesiredSlot[] | undefined => {
-  const { place } = cgroup;
-  if (place.kind !== 'pod' && place.kind !== 'container') return undefined;
-  const pod = input.tree.pod(place.podUid);
-  if (pod === undefined || claims.pathNames.has(pod.path) || claims.pathNames.has(cgroup.path))
-    return undefined;
-  return slotsOfPod(input, claims, pod);
-};
-
-const pathSlots = (input: PlanInput, claims: Claims): DesiredSlot[] =>
+const slotsOfPaths = ({ input, claims, ancestry }: Context): DesiredSlot[] =>
   [...claims.paths.values()].map(({ cgroup, target }) =>
     desiredSlot(input, {
       cgroup,
       owner: { kind: 'path', target },
       slo: target.slo,
-      creditOf: cgroup.id,
+      ancestors: ancestry.of(cgroup),
       ownsCredit: true,
     }),
   );
 
-/** The pods' roots: the one nearest to the hierarchy's root gets the slot that the kernel side keeps for it. */
-const rootSlots = (input: PlanInput, taken: Set<bigint>): DesiredSlot[] =>
-  input.tree
+/** A cgroup that holds no tasks of its own, only other cgroups. */
+const slotOfInner = ({ input, ancestry }: Context, cgroup: Cgroup, owner: SlotOwner): DesiredSlot =>
+  desiredSlot(input, {
+    cgroup,
+    owner,
+    slo: undefined,
+    ancestors: ancestry.of(cgroup),
+    ownsCredit: false,
+  });
+
+/**
+ * The pods' roots, the QoS slices and the folders that lead to path rules. The root nearest to the hierarchy's own
+ * gets the slot that the kernel side keeps for it.
+ */
+const slotsOfHierarchy = (context: Context): DesiredSlot[] => {
+  const { tree } = context.input;
+  const { claims } = context;
+  const isFree = ({ path }: Cgroup): boolean => !claims.paths.has(path);
+  const roots = tree
     .roots()
-    .filter((root) => !taken.has(root.id))
+    .filter(isFree)
     .map((cgroup, index) => ({
-      ...desiredSlot(input, {
-        cgroup,
-        owner: { kind: 'pods-root' },
-        slo: undefined,
-        creditOf: cgroup.id,
-        ownsCredit: false,
-      }),
+      ...slotOfInner(context, cgroup, { kind: 'pods-root' }),
       fixedSlot: index === 0 ? PODS_SLOT : undefined,
     }));
+  const slices = [...tree.qosSlices()].filter(isFree).map((cgroup) => {
+    const { place } = cgroup;
+    return slotOfInner(context, cgroup, place.kind === 'qos' ? place : { kind: 'folder' });
+  });
+  const folders = [...claims.folders.values()].map((cgroup) =>
+    slotOfInner(context, cgroup, { kind: 'folder' }),
+  );
+  return [...roots, ...slices, ...folders];
+};
 
-/** Who keeps a slot when not all can: the pods' roots, then by importance; accounting alone goes first. */
-const rank = (slot: DesiredSlot): number =>
-  slot.owner.kind === 'pods-root' ? 1000 : (slot.slo?.importance ?? 0);
+const slotsOfPods = (context: Context): DesiredSlot[] => {
+  const slots: DesiredSlot[] = [];
+  for (const cgroup of context.input.tree.pods()) slots.push(...slotsOfPod(context, cgroup));
+  return slots;
+};
 
-const withinCapacity = (slots: DesiredSlot[], capacity: number): Pick<Plan, 'slots' | 'evicted'> => {
-  if (capacity === 0) return { slots: [], evicted: [] };
-  const room =
-    Math.max(0, capacity - FIRST_SLOT) + (slots.some((slot) => slot.fixedSlot !== undefined) ? 1 : 0);
-  if (slots.length <= room) return { slots, evicted: [] };
-  const byRank = slots.map((slot, order) => ({ slot, order, rank: rank(slot) }));
-  byRank.sort((a, b) => b.rank - a.rank || a.order - b.order);
-  const kept = byRank.slice(0, room).sort((a, b) => a.order - b.order);
-  const evicted = byRank
-    .slice(room)
-    .map(({ slot }) => ({ path: slot.path, importance: slot.slo?.importance }));
-  return { slots: kept.map(({ slot }) => slot), evicted };
+/**
+ * What a full plan would say of a cgroup that just appeared, as far as that is certain without one: the hierarchy, a
+ * pod that nobody contests, its containers. Anything else waits for the full plan: undefined.
+ */
+export const planNewcomer = (input: PlanInput, claims: Claims, cgroup: Cgroup): DesiredSlot[] | undefined => {
+  const { place } = cgroup;
+  if (claims.pathNames.has(cgroup.path)) return undefined;
+  const context = contextOf(input, claims);
+  if (place.kind === 'pods-root' || place.kind === 'qos')
+    return slotsOfHierarchy(context).filter((slot) => slot.cgroupId === cgroup.id);
+  if (place.kind !== 'pod' && place.kind !== 'container') return undefined;
+  const pod = input.tree.pod(place.podUid);
+  if (pod === undefined || claims.pathNames.has(pod.path)) return undefined;
+  return slotsOfPod(context, pod);
 };
 
 export const plan = (input: PlanInput): Plan => {
   const claims = claimsOf(input.targets, input.tree);
-  const paths = pathSlots(input, claims);
-  const taken = new Set(paths.map((slot) => slot.cgroupId));
-  const all = [...rootSlots(input, taken), ...paths, ...podSlots(input, claims, taken)];
+  const context = contextOf(input, claims);
+  const all = [...slotsOfHierarchy(context), ...slotsOfPaths(context), ...slotsOfPods(context)];
   return {
     ...withinCapacity(all, input.capacity),
     unresolved: claims.unresolved,

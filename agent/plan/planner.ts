@@ -1,4 +1,4 @@
-/** Runs the plan when something changed, and steps the reservations. */
+/** Runs the plan when something changed. */
 
 import type { LimitsCache } from '../cgroups/cgroup-limits.ts';
 import type { Cgroup, CgroupTree } from '../cgroups/cgroup-tree.ts';
@@ -8,15 +8,9 @@ import { bucketOf, HIST_BUCKETS } from '../observe/histogram.ts';
 import type { ProblemLog } from '../problem-log.ts';
 import type { TargetStore } from '../target-store.ts';
 import { NO_CLAIMS, targetName } from './claims.ts';
-import { type DesiredSlot, type Plan, type PlanInput, plan, planNewcomer } from './plan.ts';
-import {
-  type DemandSample,
-  firstGrantCpus,
-  NO_RESERVATION,
-  type Reservation,
-  stepReservation,
-} from './reservation.ts';
-import type { LiveSlot, SlotKeeper } from './slot-keeper.ts';
+import type { DesiredSlot } from './desired-slot.ts';
+import { type Plan, type PlanInput, plan, planNewcomer } from './plan.ts';
+import type { SlotKeeper } from './slot-keeper.ts';
 
 export interface PlannerOptions {
   tree: CgroupTree;
@@ -26,7 +20,8 @@ export interface PlannerOptions {
   problems: ProblemLog;
   /** Mode of the session that is open. */
   mode: () => Mode;
-  cpus: () => number;
+  /** CPUs that an owner of credit has reserved. */
+  reservedCpus: (cgroupId: bigint) => number;
   onPlan: (plan: Plan) => void;
 }
 
@@ -39,18 +34,6 @@ const AFTER_NEWCOMERS_MS = 250;
 /** Cgroups in one batch: some milliseconds of work. */
 const NEWCOMERS = 256;
 const NOTHING_PLANNED: Plan = { slots: [], unresolved: [], conflicts: [], evicted: [], claims: NO_CLAIMS };
-/** Reservations change a little with every step; smaller changes are not worth a write. */
-const RESERVATION_STEP_CPUS = 0.01;
-const HEADROOM = 1.5;
-const HEADROOM_CPUS = 0.05;
-
-const requestCpus = ({ owner }: DesiredSlot): number =>
-  owner.kind === 'pod' ? owner.pod.cpuRequestMilli / 1000 : 0;
-
-const importanceOf = ({ owner, slo }: DesiredSlot): number => {
-  if (slo !== undefined || owner.kind !== 'pod') return slo?.importance ?? 1;
-  return Math.max(1, ...owner.pod.containers.map((container) => container.slo?.importance ?? 1));
-};
 
 export class Planner {
   /** From learning of a pod's cgroup to its slot, in the kernel's buckets. */
@@ -63,8 +46,6 @@ export class Planner {
   #changes: (Cgroup | bigint)[] = [];
   #latest = NOTHING_PLANNED;
   #plannedVersion = -1;
-  #reservation: Reservation = NO_RESERVATION;
-  #reservedAtMs = performance.now();
 
   constructor(options: PlannerOptions) {
     this.#options = options;
@@ -74,10 +55,6 @@ export class Planner {
 
   get latest(): Plan {
     return this.#latest;
-  }
-
-  get reservation(): Reservation {
-    return this.#reservation;
   }
 
   request(): void {
@@ -95,29 +72,6 @@ export class Planner {
     this.#newcomers.stop();
   }
 
-  /** Measures demand and hands out the CPUs of the deadline tier anew. */
-  reserve(): void {
-    const { keeper } = this.#options;
-    const cpus = this.#options.cpus();
-    const nowMs = performance.now();
-    const demands = keeper.takeDemands();
-    const samples: DemandSample[] = [];
-    let othersCpus = 0;
-    for (const live of keeper.live()) {
-      const { desired } = live.entry;
-      if (desired.policy.creditCapNs > 0) samples.push(this.#sampleOf(live, demands.get(desired.cgroupId)));
-      else othersCpus += Math.min(requestCpus(desired), live.cpus * HEADROOM + HEADROOM_CPUS);
-    }
-    this.#reservation = stepReservation(
-      this.#reservation,
-      samples,
-      { cpus, othersCpus },
-      nowMs - this.#reservedAtMs,
-    );
-    this.#reservedAtMs = nowMs;
-    if (samples.some((sample) => this.#isRegranted(sample.cgroupId))) this.request();
-  }
-
   /** Says what has had no cgroup for a while; a pod that just starts has none for a moment. */
   tellUnresolved(): void {
     const { problems } = this.#options;
@@ -127,31 +81,15 @@ export class Planner {
     );
   }
 
-  #sampleOf(
-    { entry }: LiveSlot,
-    demand: { ranNs: number; waitNs: number; overMisses: number } | undefined,
-  ): DemandSample {
-    const { desired } = entry;
-    return {
-      cgroupId: desired.cgroupId,
-      importance: importanceOf(desired),
-      requestCpus: requestCpus(desired),
-      quotaCpus: this.#options.limits.get(desired.cgroupId).quotaCpus,
-      ranNs: demand?.ranNs ?? 0,
-      waitNs: demand?.waitNs ?? 0,
-      overMisses: demand?.overMisses ?? 0,
-    };
-  }
-
   #input(): PlanInput {
-    const { tree, targets, keeper, limits, mode } = this.#options;
+    const { tree, targets, keeper, limits, mode, reservedCpus } = this.#options;
     return {
       targets: targets.targets,
       tree,
       mode: mode(),
       capacity: keeper.capacity,
       limits: (id) => limits.get(id),
-      reservedCpus: (id) => this.#reservedCpus(id),
+      reservedCpus,
     };
   }
 
@@ -163,7 +101,8 @@ export class Planner {
     }
     const batch = this.#changes.slice(0, NEWCOMERS);
     this.#changes = this.#changes.slice(NEWCOMERS);
-    const { keeper, tree } = this.#options;
+    const { keeper, tree, limits } = this.#options;
+    const nowMs = performance.now();
     const input = this.#input();
     const { claims } = this.#latest;
     // A cgroup that is gone again by now is not in the tree, and its id comes later in the batches.
@@ -171,8 +110,12 @@ export class Planner {
       .filter((change) => typeof change !== 'bigint' && tree.byId(change.id) === change)
       .flatMap((change) => planNewcomer(input, claims, change as Cgroup) ?? []);
     const removed = batch.filter((change) => typeof change === 'bigint');
-    const { assigned } = keeper.applyChanges(added, removed, performance.now());
+    const { assigned } = keeper.applyChanges(added, removed, nowMs);
     for (const { desired } of assigned) this.#countResolved(desired);
+    limits.add(
+      assigned.map(({ desired }) => desired),
+      nowMs,
+    );
     if (this.#changes.length > 0) this.#newcomers.request();
     this.#coalescer.request(AFTER_NEWCOMERS_MS);
   }
@@ -202,16 +145,6 @@ export class Planner {
       this.#latest.evicted.map(({ path }) => `${path} has no slot: all ${keeper.capacity} are taken`),
     );
     this.#options.onPlan(this.#latest);
-  }
-
-  #reservedCpus(cgroupId: bigint): number {
-    const cpus =
-      this.#reservation.granted.get(cgroupId) ?? firstGrantCpus(this.#reservation, this.#options.cpus());
-    return Math.round(cpus / RESERVATION_STEP_CPUS) * RESERVATION_STEP_CPUS;
-  }
-
-  #isRegranted(cgroupId: bigint): boolean {
-    return this.#reservedCpus(cgroupId) !== this.#options.keeper.get(cgroupId)?.policy.reservedCpus;
   }
 
   #countResolved({ owner, cgroupId }: DesiredSlot): void {

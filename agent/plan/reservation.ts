@@ -1,90 +1,53 @@
 /**
- * Who may claim how many CPUs in the deadline tier: measured demand with headroom, granted first up to the pods'
- * CPU requests, then by importance, in all at most a fixed part of the node. Pure.
+ * Who may claim how many CPUs in the deadline tier (architecture, claims on CPU). Pure.
+ *
+ *  1. Demand within the pods' CPU requests.
+ *  2. Demand above the request, the most important first, as far as pods without an SLO cannot use it of their
+ *     requests now, and within cpu.max, namespace caps and a fixed part of the node.
+ *  3. Headroom, within the requests and then by importance: first for a steady flow, then for bursts.
+ *  4. A head start, by importance, with what is still left: it costs nothing until somebody claims it.
+ *
+ * Headroom waits for everybody's demand, because many small pods would else ask for more than the node in headroom
+ * alone, and look as if they did not fit.
  */
-
-export interface DemandSample {
-  /** The cgroup that owns the credit. */
-  cgroupId: bigint;
-  importance: number;
-  /** CPU request of the pod; 0 without one. */
-  requestCpus: number;
-  /** cpu.max; undefined without one. */
-  quotaCpus: number | undefined;
-  /** Since the last step: own CPU time, runnable time without throttling, misses because credit was used up. */
-  ranNs: number;
-  waitNs: number;
-  overMisses: number;
-}
+import { type Claim, type DemandSample, FIRST_WANT_CPUS, mostCpus, nextClaim, sane } from './demand.ts';
+import { bringUpTo, byImportance, type Grants, type Room } from './handout.ts';
 
 export interface NodeShare {
   cpus: number;
-  /** What pods without an SLO can use of their CPU requests now; the deadline tier never takes that. */
+  /** What pods without an SLO can use of their CPU requests now; (2) to (4) never take that. */
   othersCpus: number;
+  /** Most CPUs that the pods of a namespace may have reserved in all; undefined: any. */
+  namespaceCapCpus?: (namespace: string) => number | undefined;
 }
 
 export interface Reservation {
-  /** Owner of credit -> CPUs that it would like, smoothed. */
-  claims: ReadonlyMap<bigint, number>;
+  /** By owner of credit. */
+  claims: ReadonlyMap<bigint, Claim>;
   /** Owner of credit -> CPUs that it gets. */
   granted: ReadonlyMap<bigint, number>;
-  /** Granted / claimed over all, 0 .. 1; 1 where nothing is claimed. */
+  /** Owner of credit -> the part of its mean demand that it gets, 0 .. 1. */
+  ratios: ReadonlyMap<bigint, number>;
+  /** The same over all: below 1, not all demand fits. */
   ratio: number;
 }
 
-export const NO_RESERVATION: Reservation = { claims: new Map(), granted: new Map(), ratio: 1 };
+export const NO_RESERVATION: Reservation = {
+  claims: new Map(),
+  granted: new Map(),
+  ratios: new Map(),
+  ratio: 1,
+};
 
 /** The rest is for the kernel, daemons and the floor of the fair tier (architecture, claims on CPU). */
 export const MAX_SHARE = 0.78;
 
-/** Bursts are what saved credit is for; more headroom only keeps CPU from the less important. */
-const HEADROOM = 1.25;
-/** Enough for a first request of a service that did nothing yet. */
-const MIN_CLAIM_CPUS = 0.05;
-/** Of a pod that was never measured, or was idle: it must not miss while its demand is being learnt. */
-const FIRST_CLAIM_CPUS = 1;
-/** What was measured says little while the pod could not run: assume that it wants twice as much. */
-const STARVED_GROWTH = 2;
-const SHRINK_TAU_MS = 3_000;
-
-const isStarved = (sample: DemandSample): boolean =>
-  sample.overMisses > 0 || (sample.waitNs > sample.ranNs / 2 && sample.waitNs > 0);
-
-const claimOf = (sample: DemandSample, before: number | undefined, cpus: number, dtMs: number): number =>
-  Math.min(
-    before === undefined ? FIRST_CLAIM_CPUS : measuredClaim(sample, before, dtMs),
-    sample.quotaCpus ?? cpus,
-    cpus * MAX_SHARE,
-  );
+/** Less demand than this says nothing about whether it fits. */
+const NO_DEMAND_CPUS = 0.001;
 
 /** What a pod gets from the moment its slot exists until the next step. */
 export const firstGrantCpus = ({ granted }: Reservation, cpus: number): number =>
-  Math.min(FIRST_CLAIM_CPUS, Math.max(0, cpus * MAX_SHARE - sum(granted.values())));
-
-const measuredClaim = (sample: DemandSample, before: number, dtMs: number): number => {
-  const ranCpus = sample.ranNs / (dtMs * 1e6);
-  const grown = isStarved(sample)
-    ? Math.min(before, ranCpus * HEADROOM + MIN_CLAIM_CPUS) * STARVED_GROWTH
-    : 0;
-  const target = Math.max(ranCpus * HEADROOM + MIN_CLAIM_CPUS, grown);
-  return target >= before ? target : before + (target - before) * (1 - Math.exp(-dtMs / SHRINK_TAU_MS));
-};
-
-interface Share {
-  cgroupId: bigint;
-  wantCpus: number;
-}
-
-/** Gives each its want, or all the same fraction of it where there is too little. @returns what is left. */
-const hand = (granted: Map<bigint, number>, shares: readonly Share[], availableCpus: number): number => {
-  const wanted = shares.reduce((sum, share) => sum + share.wantCpus, 0);
-  if (wanted <= 0 || availableCpus <= 0) return availableCpus;
-  const fraction = Math.min(1, availableCpus / wanted);
-  for (const { cgroupId, wantCpus } of shares) {
-    granted.set(cgroupId, (granted.get(cgroupId) ?? 0) + wantCpus * fraction);
-  }
-  return Math.max(0, availableCpus - wanted);
-};
+  Math.min(FIRST_WANT_CPUS, Math.max(0, cpus * MAX_SHARE - sum(granted.values())));
 
 /** @param dtMs time since the last step; 0 or less changes nothing. */
 export const stepReservation = (
@@ -95,46 +58,85 @@ export const stepReservation = (
 ): Reservation => {
   if (!(dtMs > 0) || !(node.cpus > 0)) return before;
   const claims = new Map(
-    samples.map((sample) => [
-      sample.cgroupId,
-      claimOf(sample, before.claims.get(sample.cgroupId), node.cpus, dtMs),
-    ]),
+    samples.map((sample) => {
+      const { cgroupId } = sample;
+      const grantedCpus = before.granted.get(cgroupId) ?? 0;
+      return [cgroupId, nextClaim(sample, before.claims.get(cgroupId), grantedCpus, node.cpus, dtMs)];
+    }),
   );
-  const claimOfSample = (sample: DemandSample): number => claims.get(sample.cgroupId) ?? 0;
-  const granted = new Map<bigint, number>();
-  const withinRequest = samples.map((sample) => ({
-    cgroupId: sample.cgroupId,
-    wantCpus: Math.min(claimOfSample(sample), sample.requestCpus),
-  }));
-  const afterRequests = hand(granted, withinRequest, node.cpus * MAX_SHARE);
+  const granted = grantsOf(samples, claims, node);
+  return { claims, granted, ...ratiosOf(samples, claims, granted) };
+};
 
-  // Beyond the requests: what the others cannot use of theirs, the most important first.
-  let left = Math.min(afterRequests, Math.max(0, node.cpus - node.othersCpus - sum(granted.values())));
-  const byImportance = [...Map.groupBy(samples, (sample) => sample.importance)]
-    .sort(([a], [b]) => b - a)
-    .map(([, equals]) => equals);
-  for (const equals of byImportance) {
-    const shares = equals.map((sample) => ({
-      cgroupId: sample.cgroupId,
-      wantCpus: Math.max(0, claimOfSample(sample) - sample.requestCpus),
-    }));
-    left = hand(granted, shares, left);
-  }
-  const claimed = sum(claims.values());
-  const ratio = claimed > 0 ? Math.min(1, sum(granted.values()) / claimed) : 1;
+const grantsOf = (
+  samples: readonly DemandSample[],
+  claims: ReadonlyMap<bigint, Claim>,
+  node: NodeShare,
+): Grants => {
+  const grants: Grants = new Map();
+  const groups = byImportance(samples);
+  const demandOf = ({ cgroupId }: DemandSample): number => claims.get(cgroupId)?.demandCpus ?? 0;
+  const steadyOf = ({ cgroupId }: DemandSample): number => claims.get(cgroupId)?.steadyCpus ?? 0;
+  const wantOf = ({ cgroupId }: DemandSample): number => claims.get(cgroupId)?.wantCpus ?? 0;
+  const withinRequest = (cpusOf: (sample: DemandSample) => number) => (sample: DemandSample) =>
+    Math.min(cpusOf(sample), sane(sample.requestCpus));
+  const most = node.cpus * MAX_SHARE;
+  const room: Room = { cpus: most, namespaces: namespaceRoom(samples, node) };
 
-  // A head start while nobody else claims it: after an idle second the first requests would outrun the claim.
-  for (const equals of byImportance) {
-    const shares = equals.map((sample) => {
-      const most = Math.min(Math.max(sample.requestCpus, FIRST_CLAIM_CPUS), sample.quotaCpus ?? node.cpus);
-      return {
-        cgroupId: sample.cgroupId,
-        wantCpus: Math.max(0, most - (granted.get(sample.cgroupId) ?? 0)),
-      };
-    });
-    left = hand(granted, shares, left);
+  room.cpus = Math.min(most, roomForRequests(samples, withinRequest(demandOf), node));
+  bringUpTo(grants, samples, withinRequest(demandOf), room);
+  room.cpus = Math.max(0, Math.min(most, node.cpus - sane(node.othersCpus)) - sum(grants.values()));
+  for (const equals of groups) bringUpTo(grants, equals, demandOf, room);
+  for (const headroomOf of [steadyOf, wantOf]) {
+    bringUpTo(grants, samples, withinRequest(headroomOf), room);
+    for (const equals of groups) bringUpTo(grants, equals, headroomOf, room);
   }
-  return { claims, granted, ratio };
+  const headStart = (sample: DemandSample): number =>
+    Math.min(Math.max(sane(sample.requestCpus), FIRST_WANT_CPUS), mostCpus(sample, node.cpus));
+  for (const equals of groups) bringUpTo(grants, equals, headStart, room);
+  return grants;
+};
+
+/** Requests are promises to pods with and without an SLO; where both together exceed the node, both give way alike. */
+const roomForRequests = (
+  samples: readonly DemandSample[],
+  wantOf: (sample: DemandSample) => number,
+  { cpus, othersCpus }: NodeShare,
+): number => {
+  const wanted = sum(samples.map(wantOf));
+  const all = wanted + sane(othersCpus);
+  return all > cpus ? (cpus * wanted) / all : cpus;
+};
+
+const namespaceRoom = (
+  samples: readonly DemandSample[],
+  { namespaceCapCpus }: NodeShare,
+): Map<string, number> => {
+  const room = new Map<string, number>();
+  if (namespaceCapCpus === undefined) return room;
+  for (const { namespace } of samples) {
+    const cap = namespaceCapCpus(namespace);
+    if (cap !== undefined) room.set(namespace, sane(cap));
+  }
+  return room;
+};
+
+const ratiosOf = (
+  samples: readonly DemandSample[],
+  claims: ReadonlyMap<bigint, Claim>,
+  granted: Grants,
+): Pick<Reservation, 'ratios' | 'ratio'> => {
+  const ratios = new Map<bigint, number>();
+  let needed = 0;
+  let met = 0;
+  for (const { cgroupId } of samples) {
+    const mean = claims.get(cgroupId)?.meanCpus ?? 0;
+    const got = Math.min(mean, granted.get(cgroupId) ?? 0);
+    ratios.set(cgroupId, mean > NO_DEMAND_CPUS ? got / mean : 1);
+    needed += mean;
+    met += got;
+  }
+  return { ratios, ratio: needed > NO_DEMAND_CPUS ? met / needed : 1 };
 };
 
 const sum = (values: Iterable<number>): number => {

@@ -1,16 +1,13 @@
-/** Carries a plan into the kernel's slots, and reads the counters of those slots into the ledger. */
+/** Carries a plan into the kernel's slots, and keeps for each who is counted in it. */
 import { type Failure, isFailure } from '../failure.ts';
 import type { KernelSession, SlotMap } from '../kernel/port.ts';
-import type { Ledger, Meter, SeriesLabels, SlotDelta } from '../observe/ledger.ts';
-import type { DesiredSlot, SlotOwner } from './plan.ts';
+import type { Ledger, Meter, SeriesLabels } from '../observe/ledger.ts';
+import type { ThrottleLedger } from '../observe/throttle-ledger.ts';
+import { SYSTEM_SLOT } from './ancestry.ts';
+import { type DesiredSlot, isCounted } from './desired-slot.ts';
+import { isHot, isUnknown, type LiveSlot, labelsOf, sameLabels, sameOwner } from './live-slot.ts';
+import { type Demand, type ReadLimits, SlotReader } from './slot-reader.ts';
 import { type SlotEntry, SlotTable, type SlotWrite } from './slots.ts';
-
-/** What a credit owner's slots did since the last reservation step. */
-export interface Demand {
-  ranNs: number;
-  waitNs: number;
-  overMisses: number;
-}
 
 export interface ApplyResult {
   assigned: SlotEntry[];
@@ -18,60 +15,28 @@ export interface ApplyResult {
   retryAtMs: number | undefined;
 }
 
-/** bpf/abi.h: SLO_SLOT_SYSTEM, not in the table. */
-const SYSTEM_SLOT = 0;
-const SYSTEM_LABELS: SeriesLabels = { namespace: '', pod: '(system)', container: '' };
-
-export const labelsOf = (owner: SlotOwner): SeriesLabels => {
-  switch (owner.kind) {
-    case 'pod':
-      return { namespace: owner.pod.namespace, pod: owner.pod.name, container: '' };
-    case 'container':
-      return { namespace: owner.pod.namespace, pod: owner.pod.name, container: owner.container };
-    case 'path':
-      return { namespace: '', pod: owner.target.path, container: '' };
-    case 'pods-root':
-      return { namespace: '', pod: '(pods)', container: '' };
-    case 'unknown-pod':
-      return { namespace: '', pod: '(unknown)', container: '' };
-  }
-};
-
-/** Worth reading often: it has an SLO, or its credit serves a container that has one. */
-const isHot = ({ policy }: DesiredSlot): boolean => policy.budgetNs > 0 || policy.creditCapNs > 0;
-
-const sameLabels = (a: SeriesLabels, b: SeriesLabels): boolean =>
-  a.namespace === b.namespace && a.pod === b.pod && a.container === b.container;
-
-/** Cheap and on the safe side: a new object for the same pod is looked at again. */
-const sameOwner = (a: SlotOwner, b: SlotOwner): boolean => {
-  if (a === b) return true;
-  if (a.kind === 'unknown-pod') return b.kind === 'unknown-pod';
-  return a.kind === 'pod' && b.kind === 'pod' && a.pod === b.pod;
-};
-
-export interface LiveSlot {
-  entry: SlotEntry;
-  /** For whom the meter counts. */
-  owner: SlotOwner;
-  meter: Meter;
-  /** CPUs used, between the last two reads. */
-  cpus: number;
+export interface NewReservation {
+  cgroupId: bigint;
+  reservedCpus: number;
+  creditCapNs: number;
 }
+
+const SYSTEM_LABELS: SeriesLabels = { namespace: '', pod: '(system)', container: '' };
 
 export class SlotKeeper {
   readonly #ledger: Ledger;
-  #slots: SlotMap | undefined;
-  #table = new SlotTable(0);
+  readonly #throttles: ThrottleLedger;
   readonly #live = new Map<bigint, LiveSlot>();
+  #slots: SlotMap | undefined;
+  #reader: SlotReader | undefined;
+  #table = new SlotTable(0);
   #system: Meter | undefined;
+  #systemLimitChanges = 0;
   #attachedAtMs = 0;
-  #demands = new Map<bigint, Demand>();
-  /** Where the slow round over slots without an SLO goes on. */
-  #cursor: IterableIterator<LiveSlot> = this.#live.values();
 
-  constructor(ledger: Ledger) {
+  constructor(ledger: Ledger, throttles: ThrottleLedger) {
     this.#ledger = ledger;
+    this.#throttles = throttles;
   }
 
   get capacity(): number {
@@ -101,8 +66,12 @@ export class SlotKeeper {
     this.#slots = session?.slots;
     this.#table = new SlotTable(this.capacity);
     this.#live.clear();
-    this.#cursor = this.#live.values();
+    this.#reader =
+      session === undefined
+        ? undefined
+        : new SlotReader(this.#live, session.slots, this.#ledger, this.#throttles);
     this.#system = session === undefined ? undefined : this.#ledger.open(SYSTEM_LABELS, false, nowMs);
+    this.#systemLimitChanges = 0;
   }
 
   /** Makes the kernel agree with a whole plan. */
@@ -121,6 +90,41 @@ export class SlotKeeper {
     return { ...this.#writeAll(writes, nowMs), retryAtMs: undefined };
   }
 
+  /** New reservations go to the kernel at once; no plan has to be made for them. */
+  reserve(reservations: Iterable<NewReservation>, nowMs: number): void {
+    for (const { cgroupId, reservedCpus, creditCapNs } of reservations) {
+      const write = this.#table.reserve(cgroupId, reservedCpus, creditCapNs);
+      if (write !== undefined) this.#writeAll([write], nowMs);
+    }
+  }
+
+  weighSystem(weight: number): void {
+    this.#slots?.weighSystem(weight);
+  }
+
+  read(limits: ReadLimits, nowMs: number): void {
+    this.#reader?.turn(limits, nowMs);
+    if (this.#system !== undefined && this.#slots !== undefined)
+      this.#ledger.read(this.#system, this.#slots.stats(SYSTEM_SLOT), nowMs);
+  }
+
+  /** Everything, a last time. */
+  readAll(nowMs: number): void {
+    this.#reader?.readAll(nowMs);
+  }
+
+  takeDemands(): ReadonlyMap<bigint, Demand> {
+    return this.#reader?.takeDemands() ?? new Map();
+  }
+
+  /** Cgroups whose limits somebody wrote since the last call; `system`: so did somebody outside the pods. */
+  takeLimitChanges(): { cgroupIds: bigint[]; system: boolean } {
+    const system = this.#slots?.limitChanges(SYSTEM_SLOT) ?? 0;
+    const changed = system !== this.#systemLimitChanges;
+    this.#systemLimitChanges = system;
+    return { cgroupIds: this.#reader?.takeLimitChanges() ?? [], system: changed };
+  }
+
   #writeAll(writes: readonly SlotWrite[], nowMs: number): Omit<ApplyResult, 'retryAtMs'> {
     const result: Omit<ApplyResult, 'retryAtMs'> = { assigned: [], failures: [] };
     const slots = this.#slots;
@@ -135,26 +139,6 @@ export class SlotKeeper {
     return result;
   }
 
-  /** Reads every slot with an SLO, and at most `others` of the rest. */
-  read(others: number, nowMs: number): void {
-    for (const live of this.#live.values()) if (isHot(live.entry.desired)) this.#readOne(live, nowMs);
-    this.#readRound(others, nowMs);
-    if (this.#system !== undefined && this.#slots !== undefined) {
-      this.#ledger.read(this.#system, this.#slots.stats(SYSTEM_SLOT), nowMs);
-    }
-  }
-
-  /** Everything, a last time. */
-  readAll(nowMs: number): void {
-    for (const live of this.#live.values()) this.#readOne(live, nowMs);
-  }
-
-  takeDemands(): ReadonlyMap<bigint, Demand> {
-    const demands = this.#demands;
-    this.#demands = new Map();
-    return demands;
-  }
-
   #write(slots: SlotMap, { op, slot, entry }: SlotWrite, nowMs: number): Failure | undefined {
     const { cgroupId } = entry.desired;
     if (op === 'update') {
@@ -167,15 +151,23 @@ export class SlotKeeper {
       this.#table.forget(cgroupId, nowMs);
       return problem;
     }
-    const meter = this.#ledger.open(labelsOf(entry.desired.owner), isHot(entry.desired), nowMs);
-    this.#live.set(cgroupId, { entry, owner: entry.desired.owner, meter, cpus: 0 });
+    this.#live.set(cgroupId, this.#begin(entry, nowMs));
     return undefined;
+  }
+
+  #begin(entry: SlotEntry, nowMs: number): LiveSlot {
+    const { desired } = entry;
+    const meter = isCounted(desired)
+      ? this.#ledger.open(labelsOf(desired.owner), isHot(desired), nowMs)
+      : undefined;
+    const counts = { cpus: 0, wantedCpus: 0, activity: 0, limitChanges: 0 };
+    return { entry, owner: desired.owner, meter, throttle: undefined, ...counts };
   }
 
   #release(slots: SlotMap, entry: SlotEntry, nowMs: number): Failure | undefined {
     const { cgroupId } = entry.desired;
     const live = this.#live.get(cgroupId);
-    if (live !== undefined) this.#readOne(live, nowMs);
+    if (live !== undefined) this.#reader?.readNow(live, nowMs);
     const problem = slots.release(entry.slot, cgroupId);
     if (problem === undefined) this.#live.delete(cgroupId);
     else this.#table.restore(entry);
@@ -186,41 +178,33 @@ export class SlotKeeper {
   #followOwners(nowMs: number): void {
     for (const live of this.#live.values()) {
       const { desired } = live.entry;
-      const followed = live.meter.second !== undefined;
-      if (followed === isHot(desired) && sameOwner(live.owner, desired.owner)) continue;
-      const wasUnknown = live.owner.kind === 'unknown-pod';
-      live.owner = desired.owner;
-      const labels = labelsOf(desired.owner);
-      if (followed === isHot(desired) && sameLabels(labels, live.meter.series.labels)) continue;
-      // What a pod did before its name was known is still its own.
-      if (!wasUnknown) this.#readOne(live, nowMs);
+      const asBefore =
+        (live.meter !== undefined) === isCounted(desired) &&
+        (live.meter?.second !== undefined) === (isCounted(desired) && isHot(desired));
+      if (!asBefore || !sameOwner(live.owner, desired.owner)) this.#follow(live, asBefore, nowMs);
+    }
+  }
+
+  #follow(live: LiveSlot, asBefore: boolean, nowMs: number): void {
+    const { desired, slot } = live.entry;
+    const labels = labelsOf(desired.owner);
+    const wasUnknown = isUnknown(live.owner);
+    const isRenamed = !sameLabels(labelsOf(live.owner), labels);
+    // What a pod did before its name was known is still its own.
+    if ((isRenamed || !asBefore) && !wasUnknown) this.#reader?.readNow(live, nowMs);
+    live.owner = desired.owner;
+    if (isRenamed && live.throttle !== undefined)
+      live.throttle = this.#throttles.open(labels, nowMs, live.throttle.last);
+    if (!isCounted(desired)) live.meter = undefined;
+    else if (live.meter === undefined) live.meter = this.#meterSince(slot, desired, nowMs);
+    else if (isRenamed || !asBefore)
       live.meter = this.#ledger.move(live.meter, labels, isHot(desired), nowMs);
-    }
   }
 
-  #readRound(count: number, nowMs: number): void {
-    for (let n = 0; n < count; n += 1) {
-      const next = this.#cursor.next();
-      if (next.done === true) {
-        this.#cursor = this.#live.values();
-        return;
-      }
-      if (!isHot(next.value.entry.desired)) this.#readOne(next.value, nowMs);
-    }
-  }
-
-  #readOne(live: LiveSlot, nowMs: number): void {
-    if (this.#slots === undefined) return;
-    const delta = this.#ledger.read(live.meter, this.#slots.stats(live.entry.slot), nowMs);
-    if (delta.sinceMs > 0) live.cpus = delta.ranNs / (delta.sinceMs * 1e6);
-    if (isHot(live.entry.desired)) this.#addDemand(live.entry.desired.creditOf, delta);
-  }
-
-  #addDemand(creditOf: bigint, delta: SlotDelta): void {
-    const demand = this.#demands.get(creditOf) ?? { ranNs: 0, waitNs: 0, overMisses: 0 };
-    demand.ranNs += delta.ranNs;
-    demand.waitNs += delta.waitNs;
-    demand.overMisses += delta.overMisses;
-    this.#demands.set(creditOf, demand);
+  /** Of a slot that counted for its pod until now. */
+  #meterSince(slot: number, desired: DesiredSlot, nowMs: number): Meter {
+    const meter = this.#ledger.open(labelsOf(desired.owner), isHot(desired), nowMs);
+    if (this.#slots !== undefined) meter.last = this.#slots.stats(slot);
+    return meter;
   }
 }

@@ -1,17 +1,35 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type DesiredSlot, PODS_SLOT } from './plan.ts';
-import { REST_MS, SlotTable, type SlotWrite } from './slots.ts';
+import { NO_SLOT } from '../kernel/port.ts';
+import type { DesiredSlot } from './desired-slot.ts';
+import { PODS_SLOT } from './plan.ts';
+import { REST_MS } from './slot-pool.ts';
+import { SlotTable, type SlotWrite } from './slots.ts';
 
-const wish = (
-  id: number,
-  more: { creditOf?: number; budgetNs?: number; fixedSlot?: number } = {},
-): DesiredSlot => ({
+interface WishChange {
+  creditOf?: number;
+  sloOf?: number;
+  ancestors?: number[];
+  budgetNs?: number;
+  fixedSlot?: number;
+  limits?: Partial<DesiredSlot['policy']>;
+}
+
+const wish = (id: number, more: WishChange = {}): DesiredSlot => ({
   cgroupId: BigInt(id),
   path: `/c${id}`,
   owner: { kind: 'unknown-pod', podUid: String(id) },
   slo: undefined,
   creditOf: BigInt(more.creditOf ?? id),
+  sloOf: BigInt(more.sloOf ?? id),
+  ancestors: {
+    ids: (more.ancestors ?? []).map(BigInt),
+    otherwise: NO_SLOT,
+    limited: false,
+    idle: false,
+    quotaCpus: undefined,
+  },
+  quotaCpus: undefined,
   fixedSlot: more.fixedSlot,
   policy: {
     cgroupId: BigInt(id),
@@ -25,6 +43,7 @@ const wish = (
     periodUs: 0,
     limited: false,
     deadline: false,
+    ...more.limits,
   },
 });
 
@@ -57,6 +76,49 @@ describe('SlotTable', () => {
     expect(container?.entry.policy.creditSlot).toBe(pod?.slot);
     const { writes } = table.reconcile([wish(2, { creditOf: 1 })], 1);
     expect(writes.at(-1)).toMatchObject({ op: 'update', slot: 3, entry: { policy: { creditSlot: 3 } } });
+  });
+
+  it('points every slot at its nearest ancestor, and again when an ancestor comes or goes', () => {
+    const table = new SlotTable(16);
+    const pod = wish(2, { ancestors: [1] });
+    const container = wish(3, { ancestors: [2, 1], sloOf: 2, creditOf: 2 });
+    // slots 2, 3 and 4, in this order
+    const [, , ofContainer] = table.reconcile([wish(1), pod, container], 0).writes;
+    expect(ofContainer?.entry.policy).toMatchObject({ parentSlot: 3, sloSlot: 3, creditSlot: 3 });
+    expect(table.get(2n)?.policy.parentSlot).toBe(2);
+    expect(table.get(1n)?.policy.parentSlot).toBe(NO_SLOT);
+    const { writes } = table.reconcile([wish(1), container], 1);
+    expect(opsOf(writes)).toEqual(['release 3 /c2', 'update 4 /c3']);
+    expect(table.get(3n)?.policy).toMatchObject({ parentSlot: 2, sloSlot: 4, creditSlot: 4 });
+    table.reconcile([wish(1), pod, container], 2);
+    expect(table.get(3n)?.policy).toMatchObject({ parentSlot: 5, sloSlot: 5, creditSlot: 5 });
+  });
+
+  it.each<[string, Partial<DesiredSlot['policy']>]>([
+    ['weight', { weight: 39 }],
+    ['cpu.idle', { idle: true }],
+    ['quota', { quotaNs: 50e6 }],
+    ['period', { periodUs: 50_000 }],
+    ['the quota of an ancestor', { limited: true }],
+  ])('updates a slot whose %s changed', (_, limits) => {
+    const table = new SlotTable(16);
+    table.reconcile([wish(1)], 0);
+    const { writes } = table.reconcile([wish(1, { limits })], 1);
+    expect(writes).toMatchObject([{ op: 'update', entry: { policy: limits } }]);
+  });
+
+  it('writes a new reservation without a plan, once', () => {
+    const table = new SlotTable(16);
+    table.reconcile([wish(1)], 0);
+    expect(table.reserve(1n, 0.5, 7e6)).toMatchObject({
+      op: 'update',
+      slot: 2,
+      entry: { policy: { reservedCpus: 0.5, creditCapNs: 7e6 } },
+    });
+    expect(table.reserve(1n, 0.5, 7e6)).toBeUndefined();
+    expect(table.reserve(9n, 0.5, 7e6)).toBeUndefined();
+    const planned = wish(1, { limits: { reservedCpus: 0.5, creditCapNs: 7e6 } });
+    expect(table.reconcile([planned], 1).writes).toEqual([]);
   });
 
   it('keeps slot 1 for the pods root, also when that root is made anew', () => {

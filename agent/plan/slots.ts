@@ -1,6 +1,8 @@
 /** The slot table: who has which slot now. Turns a plan into the writes that make the kernel agree. No I/O. */
-import { NO_SLOT, type SlotPolicy } from '../kernel/port.ts';
-import { type DesiredSlot, FIRST_SLOT, PODS_SLOT } from './plan.ts';
+import type { SlotPolicy } from '../kernel/port.ts';
+import type { DesiredSlot } from './desired-slot.ts';
+import { PODS_SLOT } from './plan.ts';
+import { SlotPool } from './slot-pool.ts';
 
 export interface SlotEntry {
   slot: number;
@@ -24,40 +26,32 @@ export interface Reconciliation {
   retryAtMs: number | undefined;
 }
 
-/** A task may have read the old slot number just before it was released, and count into it once more. */
-export const REST_MS = 1_000;
-
-const samePolicy = (a: SlotPolicy, b: DesiredSlot['policy'], creditSlot: number): boolean =>
-  a.creditSlot === creditSlot &&
+const samePolicy = (a: SlotPolicy, b: SlotPolicy): boolean =>
+  a.parentSlot === b.parentSlot &&
+  a.sloSlot === b.sloSlot &&
+  a.creditSlot === b.creditSlot &&
   a.budgetNs === b.budgetNs &&
   a.importance === b.importance &&
   a.reservedCpus === b.reservedCpus &&
   a.creditCapNs === b.creditCapNs &&
   a.weight === b.weight &&
+  a.idle === b.idle &&
+  a.quotaNs === b.quotaNs &&
+  a.periodUs === b.periodUs &&
+  a.limited === b.limited &&
   a.deadline === b.deadline;
 
 export class SlotTable {
   readonly #entries = new Map<bigint, SlotEntry>();
-  /** Slots that were used and have rested. */
-  readonly #free: number[] = [];
-  /** Released slots in the order of their release. */
-  #resting: { slot: number; untilMs: number }[] = [];
-  #nextUnused = FIRST_SLOT;
   #round = 0;
-  #podsSlotFreeAtMs = 0;
-  #podsSlotOwner: bigint | undefined;
-  readonly #capacity: number;
+  readonly #pool: SlotPool;
 
   constructor(capacity: number) {
-    this.#capacity = capacity;
+    this.#pool = new SlotPool(capacity);
   }
 
   get size(): number {
     return this.#entries.size;
-  }
-
-  entries(): IterableIterator<SlotEntry> {
-    return this.#entries.values();
   }
 
   get(cgroupId: bigint): SlotEntry | undefined {
@@ -66,7 +60,6 @@ export class SlotTable {
 
   /** Makes the table equal to the plan as far as slots are free. The plan fits the capacity (plan.ts). */
   reconcile(desired: readonly DesiredSlot[], nowMs: number): Reconciliation {
-    this.#wake(nowMs);
     this.#round += 1;
     const newcomers = desired.filter((wish) => !this.#keep(wish));
     const writes = this.#releaseOthers(nowMs);
@@ -77,7 +70,7 @@ export class SlotTable {
     }
     this.#updates(writes);
     const waiting = newcomers.length - fresh.length;
-    return { writes, waiting, retryAtMs: waiting > 0 ? this.#nextWakeMs(nowMs) : undefined };
+    return { writes, waiting, retryAtMs: waiting > 0 ? this.#pool.nextFreeMs(nowMs) : undefined };
   }
 
   /**
@@ -86,11 +79,16 @@ export class SlotTable {
    */
   add(desired: DesiredSlot, nowMs: number): SlotWrite | undefined {
     if (this.#entries.has(desired.cgroupId)) return undefined;
-    this.#wake(nowMs);
     const entry = this.#enter(desired, nowMs);
-    if (entry === undefined) return undefined;
-    entry.policy = this.#policyOf(entry);
-    return { op: 'assign', slot: entry.slot, entry };
+    return entry && { op: 'assign', slot: entry.slot, entry };
+  }
+
+  /** A new reservation, between two plans. @returns undefined where nothing changes. */
+  reserve(cgroupId: bigint, reservedCpus: number, creditCapNs: number): SlotWrite | undefined {
+    const entry = this.#entries.get(cgroupId);
+    if (entry === undefined || entry.policy.reservedCpus === reservedCpus) return undefined;
+    entry.policy = { ...entry.policy, reservedCpus, creditCapNs };
+    return { op: 'update', slot: entry.slot, entry };
   }
 
   /** One cgroup that went, between two plans. */
@@ -110,8 +108,7 @@ export class SlotTable {
   /** The kernel did not let the slot go: it stays taken, and the next reconcile releases it again. */
   restore(entry: SlotEntry): void {
     this.#entries.set(entry.desired.cgroupId, entry);
-    this.#resting = this.#resting.filter(({ slot }) => slot !== entry.slot);
-    if (entry.slot === PODS_SLOT) this.#podsSlotOwner = entry.desired.cgroupId;
+    this.#pool.keep(entry.slot);
   }
 
   /** @returns false for a newcomer. */
@@ -136,71 +133,45 @@ export class SlotTable {
 
   #updates(writes: SlotWrite[]): void {
     for (const entry of this.#entries.values()) {
-      if (samePolicy(entry.policy, entry.desired.policy, this.#creditSlotOf(entry))) continue;
-      entry.policy = this.#policyOf(entry);
+      const policy = this.#policyOf(entry);
+      if (samePolicy(entry.policy, policy)) continue;
+      entry.policy = policy;
       writes.push({ op: 'update', slot: entry.slot, entry });
     }
   }
 
-  #creditSlotOf({ slot, desired }: SlotEntry): number {
-    return this.#entries.get(desired.creditOf)?.slot ?? slot;
+  /** The slot of another cgroup; the own one where that has none. */
+  #slotOf(cgroupId: bigint, own: number): number {
+    return this.#entries.get(cgroupId)?.slot ?? own;
   }
 
-  #policyOf(entry: SlotEntry): SlotPolicy {
+  #parentSlotOf({ ids, otherwise }: DesiredSlot['ancestors']): number {
+    for (const id of ids) {
+      const parent = this.#entries.get(id);
+      if (parent !== undefined) return parent.slot;
+    }
+    return otherwise;
+  }
+
+  #policyOf({ slot, desired }: Pick<SlotEntry, 'slot' | 'desired'>): SlotPolicy {
     return {
-      ...entry.desired.policy,
-      creditSlot: this.#creditSlotOf(entry),
-      sloSlot: entry.slot,
-      parentSlot: NO_SLOT,
+      ...desired.policy,
+      creditSlot: this.#slotOf(desired.creditOf, slot),
+      sloSlot: this.#slotOf(desired.sloOf, slot),
+      parentSlot: this.#parentSlotOf(desired.ancestors),
     };
   }
 
   #enter(desired: DesiredSlot, nowMs: number): SlotEntry | undefined {
-    const slot = this.#allocate(desired, nowMs);
+    const slot = this.#pool.take(desired.fixedSlot, nowMs);
     if (slot === undefined) return undefined;
-    const policy = { ...desired.policy, creditSlot: slot, sloSlot: slot, parentSlot: NO_SLOT };
-    const entry: SlotEntry = { slot, desired, policy, round: this.#round };
+    const entry = { slot, desired, policy: this.#policyOf({ slot, desired }), round: this.#round };
     this.#entries.set(desired.cgroupId, entry);
     return entry;
   }
 
   #drop(entry: SlotEntry, nowMs: number): void {
     this.#entries.delete(entry.desired.cgroupId);
-    if (entry.slot === PODS_SLOT) {
-      this.#podsSlotOwner = undefined;
-      this.#podsSlotFreeAtMs = nowMs + REST_MS;
-    } else {
-      this.#resting.push({ slot: entry.slot, untilMs: nowMs + REST_MS });
-    }
-  }
-
-  #allocate(wish: DesiredSlot, nowMs: number): number | undefined {
-    if (wish.fixedSlot === PODS_SLOT) {
-      if (this.#podsSlotOwner !== undefined || nowMs < this.#podsSlotFreeAtMs) return undefined;
-      this.#podsSlotOwner = wish.cgroupId;
-      return PODS_SLOT;
-    }
-    const rested = this.#free.pop();
-    if (rested !== undefined) return rested;
-    if (this.#nextUnused >= this.#capacity) return undefined;
-    this.#nextUnused += 1;
-    return this.#nextUnused - 1;
-  }
-
-  #wake(nowMs: number): void {
-    let awake = 0;
-    for (const { slot, untilMs } of this.#resting) {
-      if (untilMs > nowMs) break;
-      this.#free.push(slot);
-      awake += 1;
-    }
-    if (awake > 0) this.#resting = this.#resting.slice(awake);
-  }
-
-  #nextWakeMs(nowMs: number): number {
-    const slotMs = this.#resting[0]?.untilMs ?? Number.POSITIVE_INFINITY;
-    const podsSlotMs = this.#podsSlotFreeAtMs > nowMs ? this.#podsSlotFreeAtMs : Number.POSITIVE_INFINITY;
-    const soonest = Math.min(slotMs, podsSlotMs);
-    return Number.isFinite(soonest) ? soonest : nowMs + REST_MS;
+    this.#pool.release(entry.slot, nowMs);
   }
 }

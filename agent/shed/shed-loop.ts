@@ -2,9 +2,8 @@
 
 import type { NodeModeName } from '../node-mode.ts';
 import { countOf, leastSumNs, quantileNs } from '../observe/histogram.ts';
-import type { Plan } from '../plan/plan.ts';
-import { effectiveMode } from '../plan/plan.ts';
-import type { LiveSlot } from '../plan/slot-keeper.ts';
+import { type DesiredSlot, effectiveMode } from '../plan/desired-slot.ts';
+import type { LiveSlot } from '../plan/live-slot.ts';
 import type { PodTarget, Target } from '../pods/target.ts';
 import { pathKey, podKey } from './callers.ts';
 import { step } from './level.ts';
@@ -12,7 +11,7 @@ import type { LevelBoard } from './level-board.ts';
 import type { PodSample, ShedState, SlotSample } from './severity.ts';
 
 /** Whose level a slot counts for; undefined: nobody's. */
-export const shedKeyOf = ({ owner }: Plan['slots'][number]): string | undefined => {
+export const shedKeyOf = ({ owner }: DesiredSlot): string | undefined => {
   if (owner.kind === 'pod' || owner.kind === 'container') return podKey(owner.pod.uid);
   return owner.kind === 'path' ? pathKey(owner.target.path) : undefined;
 };
@@ -36,7 +35,7 @@ export const importanceByKey = (targets: readonly Target[]): Map<string, number>
 };
 
 const slotSample = ({ entry, meter }: LiveSlot, nowMs: number): SlotSample | undefined => {
-  const recent = meter.second?.sum(nowMs);
+  const recent = meter?.second?.sum(nowMs);
   const budgetMs = entry.desired.slo?.budgetMs;
   if (recent === undefined || budgetMs === undefined) return undefined;
   return {

@@ -22,6 +22,7 @@ import {
   type MissEvent,
   type MissReason,
   type SlotPolicy,
+  type Throttling,
 } from '../../agent/kernel/port.ts';
 import { MappedSlotMap } from '../../agent/kernel/slot-map.ts';
 
@@ -138,6 +139,28 @@ export class FakeKernel implements KernelSession {
   /** CPU time of the slot. */
   addRun(slot: number, ranNs: number): void {
     this.#add(this.#shard(slot), SLO_STATS.ranNs, ranNs);
+  }
+
+  /** What cpu.max did to the slot's cgroup. */
+  addThrottling(slot: number, { periods, throttledPeriods, throttledNs }: Throttling): void {
+    this.#add(this.#shard(slot), SLO_STATS.periods, periods);
+    this.#add(this.#shard(slot), SLO_STATS.throttledPeriods, throttledPeriods);
+    this.#add(this.#shard(slot), SLO_STATS.throttledNs, throttledNs);
+  }
+
+  /** Somebody wrote to a limit of the slot's cgroup, and this kernel has an op for it. */
+  tellLimitChange(slot: number): void {
+    this.#add(this.#shard(slot), SLO_STATS.limitChanges, 1);
+    this.healthCounters.limitChanges += 1;
+  }
+
+  /** Slot 0, which has no cgroup. */
+  get system(): { weight: number; parentSlot: number } {
+    const view = new DataView(this.#policies, 0, SLO_POLICY.size);
+    return {
+      weight: view.getUint32(SLO_POLICY.weight, true),
+      parentSlot: view.getUint32(SLO_POLICY.parentSlot, true),
+    };
   }
 
   emitMiss(event: MissEvent): void {

@@ -61,7 +61,7 @@ afterEach(async () => {
 });
 
 test('preflight says what is expected of this kernel', () => {
-  const verdict = preflight(readNodeFacts(hostSysfs), { allowAttachHang: false, ignoreCpuLimits: false });
+  const verdict = preflight(readNodeFacts(hostSysfs), { allowAttachHang: false });
   const codes = verdict.reasons.map((reason) => reason.code);
   expect(verdict.canObserve).toBe(true);
   expect(codes).toEqual(EXPECTED_REASONS[expectation]);

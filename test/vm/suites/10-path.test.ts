@@ -1,6 +1,9 @@
 // Annotation to kernel and back, on every kernel: attach, slot, miss event, detach; or the documented fall-back.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { AgentProcess, eventually, killAgents, schedExt } from './agent-process.ts';
+import { AgentProcess, eventually, killAgents, type PodsView, schedExt } from './agent-process.ts';
 import { describeIf } from './applies.ts';
 import { fact } from './facts.ts';
 import { GuestNode } from './guest-pods.ts';
@@ -77,6 +80,29 @@ describeIf(expectation === 'enforce')('on a kernel that can enforce', () => {
       expect(schedExt('state')).toBe('disabled');
       await node.remove(pod);
     }
+  });
+});
+
+describeIf(expectation === 'enforce')('limits', () => {
+  test('a resize and cpu.idle of a running pod are followed', async () => {
+    const pod = node.add('resized', { 'scx-slo.io/budget-ms': '20' });
+    const write = (file: string, text: string) =>
+      writeFileSync(join('/sys/fs/cgroup', pod.cgroup, file), text);
+    write('cpu.weight', '39');
+    write('cpu.max', '150000 100000');
+    const agent = await AgentProcess.enforce('limits', node.podsDir);
+    const follows = (what: string, isTrue: (view: PodsView['pods'][number]) => boolean) =>
+      eventually(what, async () => (isTrue(await agent.pod('resized')) ? true : undefined));
+    await follows('the first limits', ({ limitCpus, cpuWeight }) => limitCpus === 1.5 && cpuWeight === 39);
+    // new cgroups are read more often
+    await sleep(2_000);
+    const startMs = performance.now();
+    write('cpu.max', '50000 100000');
+    await follows('the new limit', ({ limitCpus }) => limitCpus === 0.5);
+    fact('resizeFollowedMs', Math.round(performance.now() - startMs));
+    write('cpu.idle', '1');
+    await follows('cpu.idle', ({ cpuIdle, limitCpus }) => cpuIdle && limitCpus === 0.5);
+    expect(await agent.stop()).toBe(0);
   });
 });
 

@@ -16,14 +16,11 @@ export interface GuestPod {
   readonly tasks: ChildProcess[];
 }
 
-const enableCpu = (dir: string): void => {
-  if (dir !== dirname(ROOT)) writeFileSync(join(dir, 'cgroup.subtree_control'), '+cpu');
-};
-
+/** Every level hands the cpu controller on, as kubelet sets it up: the pod has cpu.weight and cpu.max. */
 const makeTree = (dir: string): void => {
-  if (dir === ROOT) return;
-  makeTree(dirname(dir));
+  if (dir !== ROOT) makeTree(dirname(dir));
   mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, 'cgroup.subtree_control'), '+cpu');
 };
 
 export class GuestNode {
@@ -40,7 +37,6 @@ export class GuestNode {
     const cgroup = podCgroupPath({ driver, qos: 'burstable', uid });
     const dir = `${ROOT}${cgroup}`;
     makeTree(dirname(dir));
-    enableCpu(ROOT);
     mkdirSync(dir);
     const pod: GuestPod = { name, uid, cgroup, cgroupId: String(statSync(dir).ino), tasks: [] };
     this.#pods.push(pod);

@@ -1,0 +1,127 @@
+/** Measures demand, steps the reservations and hands them to the kernel. */
+import type { Logger } from 'pino';
+import { creditCapNs } from './credit.ts';
+import type { DemandSample } from './demand.ts';
+import type { DesiredSlot } from './desired-slot.ts';
+import { type LiveSlot, labelsOf } from './live-slot.ts';
+import { firstGrantCpus, NO_RESERVATION, type Reservation, stepReservation } from './reservation.ts';
+import { type Served, Shortfalls } from './shortfall.ts';
+import type { NewReservation, SlotKeeper } from './slot-keeper.ts';
+import type { Demand } from './slot-reader.ts';
+
+export interface ReserverOptions {
+  keeper: SlotKeeper;
+  log: Pick<Logger, 'info' | 'warn'>;
+  /** Online CPUs, as they are now. */
+  cpus: () => number;
+  /** caps.scx-slo.io/max-reservation-percent of a namespace, of the node's CPUs; undefined: no cap. */
+  namespaceCapPercent?: (namespace: string) => number | undefined;
+}
+
+/** Reservations change a little with every step; smaller changes are not worth a write. */
+const RESERVATION_STEP_CPUS = 0.005;
+
+const requestCpusOf = ({ owner }: DesiredSlot): number =>
+  owner.kind === 'pod' ? owner.pod.cpuRequestMilli / 1000 : 0;
+
+const importanceOf = ({ owner, slo }: DesiredSlot): number => {
+  if (slo !== undefined || owner.kind !== 'pod') return slo?.importance ?? 1;
+  return Math.max(1, ...owner.pod.containers.map((container) => container.slo?.importance ?? 1));
+};
+
+const sampleOf = ({ entry }: LiveSlot, demand: Demand | undefined): DemandSample => {
+  const { desired } = entry;
+  return {
+    cgroupId: desired.cgroupId,
+    namespace: labelsOf(desired.owner).namespace,
+    importance: importanceOf(desired),
+    requestCpus: requestCpusOf(desired),
+    quotaCpus: desired.quotaCpus,
+    ranNs: demand?.ranNs ?? 0,
+    waitNs: demand?.waitNs ?? 0,
+    overMisses: demand?.overMisses ?? 0,
+  };
+};
+
+const nameOf = ({ owner, path }: DesiredSlot): string =>
+  owner.kind === 'pod' ? `pod ${owner.pod.namespace}/${owner.pod.name}` : path;
+
+export class Reserver {
+  readonly #options: ReserverOptions;
+  readonly #shortfalls = new Shortfalls();
+  #reservation: Reservation = NO_RESERVATION;
+  #steppedAtMs = performance.now();
+
+  constructor(options: ReserverOptions) {
+    this.#options = options;
+  }
+
+  get reservation(): Reservation {
+    return this.#reservation;
+  }
+
+  /** Call it right after the slots were read: what they did is divided by the time since the last step. */
+  step(nowMs: number): void {
+    const { keeper } = this.#options;
+    const demands = keeper.takeDemands();
+    const claimants: LiveSlot[] = [];
+    const samples: DemandSample[] = [];
+    let othersCpus = 0;
+    for (const live of keeper.live()) {
+      const { desired } = live.entry;
+      if (desired.policy.creditCapNs > 0) {
+        claimants.push(live);
+        samples.push(sampleOf(live, demands.get(desired.cgroupId)));
+      } else othersCpus += Math.min(requestCpusOf(desired), live.wantedCpus);
+    }
+    const cpus = this.#options.cpus();
+    const node = { cpus, othersCpus, namespaceCapCpus: (name: string) => this.#capCpus(name) };
+    this.#reservation = stepReservation(this.#reservation, samples, node, nowMs - this.#steppedAtMs);
+    this.#steppedAtMs = nowMs;
+    keeper.reserve(
+      claimants.map((live) => this.#reservationOf(live)),
+      nowMs,
+    );
+    this.#tell(claimants, nowMs);
+  }
+
+  /** What the plan writes for an owner of credit. */
+  reservedCpus(cgroupId: bigint): number {
+    const cpus =
+      this.#reservation.granted.get(cgroupId) ?? firstGrantCpus(this.#reservation, this.#options.cpus());
+    return Math.floor(cpus / RESERVATION_STEP_CPUS) * RESERVATION_STEP_CPUS;
+  }
+
+  #capCpus(namespace: string): number | undefined {
+    const percent = this.#options.namespaceCapPercent?.(namespace);
+    return percent === undefined ? undefined : (this.#options.cpus() * percent) / 100;
+  }
+
+  #reservationOf({ entry }: LiveSlot): NewReservation {
+    const { cgroupId, policy } = entry.desired;
+    const reservedCpus = this.reservedCpus(cgroupId);
+    return { cgroupId, reservedCpus, creditCapNs: creditCapNs(policy.budgetNs, reservedCpus) };
+  }
+
+  #served({ entry }: LiveSlot): Served {
+    const { desired } = entry;
+    const { claims, granted, ratios } = this.#reservation;
+    return {
+      name: nameOf(desired),
+      importance: importanceOf(desired),
+      ratio: ratios.get(desired.cgroupId) ?? 1,
+      demandCpus: claims.get(desired.cgroupId)?.meanCpus ?? 0,
+      grantedCpus: granted.get(desired.cgroupId) ?? 0,
+    };
+  }
+
+  #tell(claimants: readonly LiveSlot[], nowMs: number): void {
+    const { log } = this.#options;
+    const served = claimants.map((live) => this.#served(live));
+    for (const { kind, served: one } of this.#shortfalls.update(served, nowMs)) {
+      const { name, ...facts } = one;
+      if (kind === 'recovered') log.info(facts, `${name} gets the CPU it needs again`);
+      else log.warn(facts, `${name} gets less CPU than it needs: more important pods or requests come first`);
+    }
+  }
+}
