@@ -11,6 +11,9 @@ export type PodsView = ReturnType<typeof podsView>;
 const LOCAL = 'http://127.0.0.1:7090';
 const METRICS = 'http://127.0.0.1:9090';
 
+/** Verifying the programs takes a minute on a full node that is emulated. */
+const START_LIMIT_MS = 120_000;
+
 /** On a busy node a kept connection may be closed by the server while it is taken up again. */
 const get = (url: string): Promise<Response> => fetch(url, { headers: { connection: 'close' } });
 
@@ -86,7 +89,7 @@ export class AgentProcess {
           const answer = await get(`${METRICS}/readyz`).catch(() => undefined);
           return answer?.ok ? true : undefined;
         },
-        60_000,
+        START_LIMIT_MS,
       );
     } catch (error) {
       child.kill('SIGKILL');
@@ -119,13 +122,13 @@ export class AgentProcess {
     return await getPage(`${METRICS}/metrics`);
   }
 
-  /** Sum over all series of a metric. */
+  /** Sum over all series of a metric; 0 where a known metric has none yet. */
   async metric(name: string): Promise<number> {
     const text = await this.metrics();
     const lines = text
       .split('\n')
       .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
-    if (lines.length === 0) throw new Error(`no metric ${name}`);
+    if (!text.includes(`# TYPE ${name} `)) throw new Error(`no metric ${name}`);
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
   }
 
