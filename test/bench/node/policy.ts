@@ -114,7 +114,7 @@ const startOurs = async (
     logDir: context.logDir,
     waitFor: context.waitFor,
     signalAddress: 'off',
-    flags: ['--ignore-cpu-limits'],
+    flags: [],
     env,
   };
   const agent = await startAgent(mode, options);
