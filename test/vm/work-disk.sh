@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # work-disk.sh IMAGE JOB-DIR : makes the ext4 disk that carries the project into one guest and its results out:
-# every file that git tracks or would track, build/{bench,bpf,dist,lib,vm}, and JOB-DIR as /.vm. Results land in /out.
+# every file that git tracks or would track, build/{bench/edf,bpf,dist,lib,vm}, and JOB-DIR as /.vm. Results land in /out.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 image="${1:?usage: work-disk.sh IMAGE JOB-DIR}"
@@ -22,8 +22,8 @@ copy() {
 }
 
 git ls-files -z --cached --others --exclude-standard | copy
-# build/lib and build/bench hold links into the cache, which the guest does not have.
-{ find -L build/{bench,bpf,dist,lib,vm} -type f -print0 2>/dev/null || true; } | copy --dereference
+# build/lib and build/bench/edf hold links into the cache, which the guest does not have.
+{ find -L build/{bench/edf,bpf,dist,lib,vm} -type f -print0 2>/dev/null || true; } | copy --dereference
 
 [ -f "$tree/test/vm/guest.sh" ] || { echo "work-disk: test/vm/guest.sh is not in the tree" >&2; exit 1; }
 cp -r "$job" "$tree/.vm"
