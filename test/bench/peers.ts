@@ -21,9 +21,8 @@ export interface PeerOptions {
 }
 
 const PEERS_DIR = 'build/vm/bench/peers';
-/** Where `make bpf` puts the plain EDF design, and where the guest sees it. */
-const EDF_BUILT = 'build/bench/edf';
-const EDF_DIR = 'build/vm/bench/edf';
+/** Where `make bpf` puts the plain EDF design; the guest has it there, too. */
+const EDF_DIR = 'build/bench/edf';
 
 const isProgram = (file: string): boolean => {
   const stat = statSync(file);
@@ -47,8 +46,8 @@ const builtDir = (project: string): string | undefined => {
 
 /** Throws when a binary that was named is not there, or peers.sh fails. */
 export const gatherPeers = ({ project, given, built, wanted }: PeerOptions): GatheredPeers => {
-  const [peersDir, edfDir] = [join(project, PEERS_DIR), join(project, EDF_DIR)];
-  for (const dir of [peersDir, edfDir]) rmSync(dir, { recursive: true, force: true });
+  const peersDir = join(project, PEERS_DIR);
+  rmSync(peersDir, { recursive: true, force: true });
   mkdirSync(peersDir, { recursive: true });
   const dir = built ? builtDir(project) : undefined;
   const files = [
@@ -67,8 +66,6 @@ export const gatherPeers = ({ project, given, built, wanted }: PeerOptions): Gat
     basename(file),
     { program: join(PEERS_DIR, basename(file)), args: argumentsOf(file) },
   ]);
-  const edf = join(project, EDF_BUILT);
-  const hasEdf = existsSync(edf);
-  if (hasEdf) cpSync(edf, edfDir, { recursive: true, dereference: true });
+  const hasEdf = existsSync(join(project, EDF_DIR, 'scheduler.bpf.o'));
   return { peers: Object.fromEntries(peers), edfObjects: hasEdf ? EDF_DIR : undefined };
 };
