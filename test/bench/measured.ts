@@ -47,7 +47,7 @@ export interface MeasuredProgram {
 
 export interface MeasuredPrograms {
   programs: MeasuredProgram[];
-  /** Of all threads while the programs were counted. */
+  /** Of all tasks while the programs were counted. */
   wakeUps: number;
   seconds: number;
 }

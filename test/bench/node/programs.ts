@@ -1,11 +1,19 @@
 /** Run-time statistics of the scheduler's own BPF programs (kernel.bpf_stats_enabled). */
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { MeasuredProgram } from '../measured.ts';
 
-const SWITCH = '/proc/sys/kernel/bpf_stats_enabled';
+const SWITCHES = ['/proc/sys/kernel/bpf_stats_enabled', '/proc/sys/kernel/sched_schedstats'];
 
-export const countPrograms = (on: boolean): void => writeFileSync(SWITCH, on ? '1' : '0');
+export const countPrograms = (on: boolean): void => {
+  for (const file of SWITCHES) writeFileSync(file, on ? '1' : '0');
+};
+
+/** Wake-ups of all tasks since boot: of each `cpu` line of /proc/schedstat the fifth number (ttwu_count). */
+export const wakeUpsOf = (schedstat: string): number =>
+  [...schedstat.matchAll(/^cpu\d+ (?:\d+ ){4}(\d+) /gm)].reduce((sum, match) => sum + Number(match[1]), 0);
+
+export const readWakeUps = (): number => wakeUpsOf(readFileSync('/proc/schedstat', 'utf8'));
 
 interface BpftoolProgram {
   id: number;

@@ -15,7 +15,7 @@ import { serviceRatePerSecond } from '../scenario.ts';
 import { type LoadOptions, type LoadPart, runLoad } from './load.ts';
 import { type BenchObserver, grown } from './observer.ts';
 import { type NodePod, PODS_STAT } from './pods.ts';
-import { countPrograms, programsBetween, readPrograms } from './programs.ts';
+import { countPrograms, programsBetween, readPrograms, readWakeUps } from './programs.ts';
 
 /** With more pods their CPU is read as one sum: reading thousands of files would be load itself. */
 const ACCOUNTED_PODS_MAX = 64;
@@ -108,18 +108,9 @@ export interface WindowContext {
   countPrograms: boolean;
 }
 
-const wakeUpsOf = (pods: readonly NodePod[], fileOf: (pod: NodePod, container: string) => string): number =>
-  pods
-    .flatMap((pod) =>
-      pod.containers.flatMap(({ spec }) =>
-        spec.work.kind === 'wakers' ? (readProgress(readFileSync(fileOf(pod, spec.name))) ?? []) : [],
-      ),
-    )
-    .reduce((sum, { count }) => sum + count, 0);
-
-const markPrograms = (pods: readonly NodePod[]): ProgramsMark => ({
+const markPrograms = (): ProgramsMark => ({
   atMs: performance.now(),
-  wakeUps: wakeUpsOf(pods, (pod, container) => `/dev/shm/scx-slo-bench/${pod.spec.name}.${container}`),
+  wakeUps: readWakeUps(),
   programs: readPrograms(),
 });
 
@@ -139,7 +130,7 @@ export const measureWindow = async (
   const marks: ProgramsMark[] = [];
   const mark = (): void => {
     if (observer !== undefined) waits.push(observer.read());
-    if (context.countPrograms) marks.push(markPrograms(pods));
+    if (context.countPrograms) marks.push(markPrograms());
   };
   if (context.countPrograms) countPrograms(true);
   const files = accountFiles(pods, context.policyCgroup);
