@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runInVm } from '../vm/boot.ts';
+import { runInVm, type VmResult } from '../vm/boot.ts';
 import type { Kernel } from '../vm/kernels.ts';
+import { diedOfEmulation } from '../vm/lost-guest.ts';
 import { BUNDLE } from './bundle.ts';
 import { guestSeconds } from './jobs.ts';
 import type { Job, MeasuredRun } from './measured.ts';
@@ -65,6 +66,8 @@ const keptResult = (options: BootOptions, job: Job, key: string): MeasuredRun | 
 /** A busy host and emulation make a guest's second take several. */
 const HOST_SECONDS_PER_GUEST_SECOND = 8;
 const BOOT_SECONDS = 120;
+/** Boots of one job when the emulator loses its guest; more CPUs, more often. */
+const TRIES = 3;
 
 /** The result of one boot. Throws when the machine or the node side failed. */
 export const runJob = async (scenario: Scenario, job: Job, options: BootOptions): Promise<MeasuredRun> => {
@@ -81,18 +84,26 @@ export const runJob = async (scenario: Scenario, job: Job, options: BootOptions)
   writeFileSync(join(options.project, jobFile), JSON.stringify(job));
   const vmDir = join(options.outDir, 'vm', `${job.scenario}-${job.run}`);
   rmSync(vmDir, { recursive: true, force: true });
-  const result = await runInVm({
-    kernel: options.kernel,
-    command: ['node', `/work/${BUNDLE}`, '/work', '/out'],
-    cpus: machine.cpus,
-    ...(machine.topology === undefined ? {} : { topology: machine.topology }),
-    memoryMb: machine.memoryMb,
-    clock: machine.clock,
-    env: { SCX_SLO_BENCH_JOB: `/work/${jobFile}` },
-    timeoutSeconds: BOOT_SECONDS + HOST_SECONDS_PER_GUEST_SECOND * guestSeconds(scenario, job),
-    onLine: (line) => options.say(`[${label}] ${line}`),
-    outDir: vmDir,
-  });
+  const boot = (): Promise<VmResult> =>
+    runInVm({
+      kernel: options.kernel,
+      command: ['node', `/work/${BUNDLE}`, '/work', '/out'],
+      cpus: machine.cpus,
+      ...(machine.topology === undefined ? {} : { topology: machine.topology }),
+      memoryMb: machine.memoryMb,
+      clock: machine.clock,
+      env: { SCX_SLO_BENCH_JOB: `/work/${jobFile}` },
+      timeoutSeconds: BOOT_SECONDS + HOST_SECONDS_PER_GUEST_SECOND * guestSeconds(scenario, job),
+      onLine: (line) => options.say(`[${label}] ${line}`),
+      outDir: vmDir,
+    });
+  let result = await boot();
+  for (let tries = 1; diedOfEmulation(result) && tries < TRIES; tries += 1) {
+    options.say(
+      `[${label}] the emulator lost the guest (Oops: int3 while the kernel patched itself): running again`,
+    );
+    result = await boot();
+  }
   const failed = result.failure ?? (result.exitCode === 0 ? undefined : `ended with ${result.exitCode}`);
   if (failed !== undefined) throw new Error(`${failed}; console: ${result.console}`);
   const measured: MeasuredRun = JSON.parse(readFileSync(join(vmDir, 'measured.json'), 'utf8'));

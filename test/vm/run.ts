@@ -1,13 +1,14 @@
 // node test/vm/run.ts [--kernels "6.16 7.3"|all] [--soak] [-- SUITE...] : runs the suites of test/vm/suites on each kernel,
 // in a virtual machine of its own, and writes build/test/vm-<kernel>.{xml,json} and the console's log beside them.
 // --soak: those of test/vm/soak instead, with results in build/soak; each load lasts SOAK_SECONDS.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
 import type { TestOutcome } from '../junit.ts';
 import { runInVm, type VmResult } from './boot.ts';
 import { defaultKernelName, type Kernel, selectKernels } from './kernels.ts';
+import { diedOfEmulation } from './lost-guest.ts';
 import { junitOf, runOutcomes, type VmReport, vmReport } from './report.ts';
 
 const cpus = 2;
@@ -42,16 +43,6 @@ function readArguments(): { readonly kernels: readonly Kernel[]; readonly job: J
     : ({ folder: 'suites', resultsDir: 'build/test' } as const);
   return { kernels: selected.kernels, job: { suites: positionals, timeoutSeconds, ...place } };
 }
-
-/**
- * QEMU's emulation with a thread per CPU can run a breakpoint that the guest's kernel put into its own code while
- * patching it and has already taken out again; the guest then dies of `Oops: int3`. Seen once in some ten runs, in
- * __schedule, when a static key of the scheduler is switched. No real CPU does that: such a run says nothing.
- */
-const diedOfEmulation = (result: VmResult): boolean =>
-  result.accel === 'tcg' &&
-  result.exitCode === undefined &&
-  readFileSync(result.console, 'utf8').includes('Oops: int3');
 
 async function bootAndRun(kernel: Kernel, job: Job): Promise<VmResult> {
   const result = await bootOnce(kernel, job);
