@@ -22,6 +22,8 @@ export interface PolicyContext {
 }
 
 export interface RunningPolicy {
+  /** It was started without a word about pods, so that others may come. */
+  anyPods: boolean;
   /** Of its own processes, when it has any. */
   cgroup: string | undefined;
   /** Which cgroup of which pod has a slot, when an agent runs. */
@@ -30,6 +32,7 @@ export interface RunningPolicy {
 }
 
 const NOTHING: RunningPolicy = {
+  anyPods: true,
   cgroup: undefined,
   slots: async () => undefined,
   stop: async () => undefined,
@@ -96,6 +99,7 @@ const startPeer = async (name: string, context: PolicyContext): Promise<RunningP
     );
   }
   return {
+    anyPods: name !== 'scx_layered',
     cgroup,
     slots: async () => undefined,
     stop: async () => {
@@ -127,6 +131,7 @@ const startOurs = async (
   };
   const agent = await startAgent(mode, options);
   return {
+    anyPods: false,
     cgroup: AGENT_CGROUP,
     slots: async () => (await agent.state()).pods,
     stop: async () => {

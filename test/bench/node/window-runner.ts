@@ -63,6 +63,7 @@ const failedWindow = (policy: string, one: Case, scheduler: string, failure: str
 });
 
 interface OpenPolicy {
+  policy: string;
   key: string;
   pods: NodePod[];
   running: RunningPolicy;
@@ -124,7 +125,7 @@ export class WindowRunner {
   async #start(policy: string, one: Case): Promise<OpenPolicy> {
     const key = `${policy} ${podsKey(one, policy)}`;
     if (this.#open?.key === key) return this.#open;
-    await this.close();
+    const kept = await this.#closePods(policy);
     const pods = makePods(podsOf(one, policy), {
       cpus: this.#place.cpus,
       weights: weightsOf(policy),
@@ -134,11 +135,14 @@ export class WindowRunner {
     try {
       const waitFor = slos.map(({ spec }) => spec.name);
       const latencyCgroups = slos.map(({ cgroup }) => cgroup);
-      const running = await startPolicy(policy, { job: this.#job, ...this.#place, waitFor, latencyCgroups });
+      const context = { job: this.#job, ...this.#place, waitFor, latencyCgroups };
+      const running = kept ?? (await startPolicy(policy, context));
       const observer = slos.length > 0 ? observe(slos) : undefined;
-      this.#open = { key, pods, running, scheduler: schedulerName(), enableCount: enableCount(), observer };
+      const now = { scheduler: schedulerName(), enableCount: enableCount() };
+      this.#open = { policy, key, pods, running, ...now, observer };
       return this.#open;
     } catch (error) {
+      await kept?.stop();
       await removePods(pods, this.#place.podsDir);
       throw error;
     }
@@ -170,13 +174,20 @@ export class WindowRunner {
     }
   }
 
-  async close(): Promise<void> {
+  /** Takes the pods away, and the policy unless it is `next` and would start the same for other pods; answers with it. */
+  async #closePods(next?: string): Promise<RunningPolicy | undefined> {
     const open = this.#open;
     this.#open = undefined;
-    if (open === undefined) return;
+    if (open === undefined) return undefined;
     killPods();
     open.observer?.close();
-    await open.running.stop();
+    const isKept = open.policy === next && open.running.anyPods;
+    if (!isKept) await open.running.stop();
     await removePods(open.pods, this.#place.podsDir);
+    return isKept ? open.running : undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.#closePods();
   }
 }
