@@ -91,7 +91,7 @@ test('the report says what was found, also what fell short and what did not run'
   expect(markdown).toContain('Linux 7.3.4, 1 CPU, virtual clock, 3 runs');
   expect(markdown).toContain('| scx-slo | yes | 2 ms | 9 ms (8 ms .. 10 ms) | 1.13 (1.00 .. 1.25) |');
   expect(markdown).toContain('| eevdf | no (8/s) |');
-  expect(markdown).toContain('- scx_peer, 3 of 3 runs: scx_peer did not attach (1): no such kfunc');
+  expect(markdown).toContain('- scx_peer, 3 of 3 runs: scx_peer did not attach (1): no such kfunc more');
   expect(markdown).toContain('| api misses at most 0.1 % | MISSED | 0.20 % |');
   expect(markdown).toContain('Targets: 3 met, 1 missed, 0 without figures.');
   expect(terminalText(result)).toContain('MISSED     api misses at most 0.1 %: 0.20 %');

@@ -26,7 +26,7 @@ const failuresOf = (result: ScenarioResult): string[] =>
   Object.entries(result.policies).flatMap(([name, { failures }]) =>
     [...new Set(failures)].map(
       (failure) =>
-        `- ${name}, ${failures.filter((one) => one === failure).length} of ${result.runs} runs: ${failure.split('\n')[0]}`,
+        `- ${name}, ${failures.filter((one) => one === failure).length} of ${result.runs} runs: ${failure.replaceAll('\n', ' ')}`,
     ),
   );
 

@@ -36,11 +36,10 @@ export const INSTRUCTIONS: Unit = { scale: 1, digits: 0, text: ' instructions' }
 /** What work without an SLO always gets, less one tick a second: architecture section 10. */
 export const FLOOR_SHARE = 0.096;
 
-const show = (values: readonly number[], { scale, digits, text: unit }: Unit): string =>
-  `${spread(
-    values.map((value) => value * scale),
-    digits,
-  )}${unit}`;
+const show = (values: readonly number[], { scale, digits, text: unit }: Unit): string => {
+  const scaled = values.map((value) => value * scale);
+  return `${spread(scaled, digits)}${values.length === 0 ? '' : unit}`;
+};
 
 /** The median of the runs. */
 export const atMost = (name: string, values: readonly number[], limit: number, unit: Unit): Target => ({

@@ -25,9 +25,12 @@ const inOrder = (figures: Figures): Target => {
   return {
     name: 'the rest degrade in order of importance',
     ok: known ? shares.every((share, index) => index === 0 || share <= (shares[index - 1] ?? 0)) : undefined,
-    detail: IMPORTANCES.map(
-      (importance, index) => `${importance}: ${((shares[index] ?? Number.NaN) * 100).toFixed(1)} % served`,
-    ).join(', '),
+    detail: !known
+      ? 'no figures'
+      : IMPORTANCES.map(
+          (importance, index) =>
+            `${importance}: ${((shares[index] ?? Number.NaN) * 100).toFixed(1)} % served`,
+        ).join(', '),
   };
 };
 
