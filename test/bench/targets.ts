@@ -201,6 +201,6 @@ export const staysLoaded = (figures: Figures, caseName: string): Target => {
   return {
     name: `${caseName}: the scheduler stays loaded`,
     ok: all.length === 0 ? undefined : failures.length === 0,
-    detail: failures.length === 0 ? `${all.length} runs` : failures.join('; '),
+    detail: failures.length === 0 ? `${all.length} runs` : failures.join('; ').replaceAll('\n', ' '),
   };
 };
