@@ -44,7 +44,8 @@ export interface AgentOptions {
 }
 
 const LOCAL = '127.0.0.1:7090';
-const START_LIMIT_MS = 60_000;
+/** With a thousand pods on an emulated node it takes more than a minute. */
+const START_LIMIT_MS = 180_000;
 
 /** `enabled` and whose scheduler, as the kernel says; undefined without sched_ext. */
 export const schedExt = (): { state: string; ops: string } | undefined => {

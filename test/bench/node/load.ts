@@ -33,7 +33,7 @@ export interface LoadPart {
 }
 
 const DIR = '/dev/shm/scx-slo-bench';
-const START_LIMIT_MS = 60_000;
+const START_LIMIT_MS = 180_000;
 
 const turnsFor = (cpuMs: number, options: LoadOptions): number =>
   Math.round((cpuMs * 1e6) / options.nsPerTurn);
