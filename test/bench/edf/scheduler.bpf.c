@@ -47,19 +47,9 @@ static __always_inline struct task_ctx *ctx_of(struct task_struct *p)
 	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
 }
 
-/* The slot whose budget counts for the task, where its waits are counted too. */
-static __always_inline bool slo_account_of(struct task_struct *p, struct task_ctx *task, struct account *at)
+static __always_inline bool task_account(struct task_struct *p, struct task_ctx *task, struct account *at)
 {
-	u32 llc = llc_of(scx_bpf_task_cpu(p));
-
-	if (!account_of(p, &task->cache, llc, at))
-		return false;
-	if (at->slot >= SLO_SLOT_FIRST) {
-		at->slot = at->policy->slo_slot;
-		at->policy = policy_of(at->slot);
-		at->st = stats_of(at->slot, llc);
-	}
-	return at->policy && at->st;
+	return account_of(p, &task->cache, llc_of(scx_bpf_task_cpu(p)), at);
 }
 
 static __always_inline void set_deadline(struct task_struct *p, struct task_ctx *task)
@@ -67,8 +57,8 @@ static __always_inline void set_deadline(struct task_struct *p, struct task_ctx 
 	u64 budget_ns = 0;
 	struct account at;
 
-	if (slo_account_of(p, task, &at))
-		budget_ns = at.policy->budget_ns;
+	if (task_account(p, task, &at))
+		budget_ns = at.slo->budget_ns;
 	task->deadline_ns = bpf_ktime_get_ns() + (budget_ns ?: default_budget_ns);
 }
 
@@ -154,10 +144,10 @@ void BPF_PROG(edf_running, struct task_struct *p)
 	if (!task)
 		return;
 	running_ns[MASKED(cpu, SLO_MAX_CPUS)] = task->deadline_ns;
-	if (!slo_account_of(p, task, &at))
+	if (!task_account(p, task, &at))
 		return;
 	if (task->burst.wait_since_ns)
-		burst_wait_ends(p, &task->burst, at.slot, at.policy, at.st, bpf_ktime_get_ns());
+		burst_wait_ends(p, &task->burst, at.slo_slot, at.slo, at.st, bpf_ktime_get_ns());
 	task->burst.ran_mark_ns = p->se.sum_exec_runtime;
 }
 
@@ -169,9 +159,9 @@ void BPF_PROG(edf_stopping, struct task_struct *p, bool runnable)
 	struct account at;
 
 	running_ns[MASKED(cpu, SLO_MAX_CPUS)] = 0;
-	if (!task || !slo_account_of(p, task, &at))
+	if (!task || !task_account(p, task, &at))
 		return;
-	burst_charge(p, &task->burst, at.policy, at.st);
+	burst_charge(p, &task->burst, at.slo, at.st);
 	if (runnable)
 		burst_wait_begins(&task->burst, bpf_ktime_get_ns());
 }
@@ -186,7 +176,7 @@ void BPF_PROG(edf_quiescent, struct task_struct *p, u64 deq_flags)
 		return;
 	task->burst.wait_since_ns = 0;
 	if (deq_flags & SCX_DEQ_SLEEP)
-		burst_ends(&task->burst, slo_account_of(p, task, &at) ? at.st : NULL);
+		burst_ends(&task->burst, task_account(p, task, &at) ? at.st : NULL);
 }
 
 SEC("struct_ops.s/edf_init_task")
