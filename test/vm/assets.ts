@@ -11,6 +11,8 @@ export interface VmAssets {
   readonly vmlinuz: string;
   /** What `uname -r` says in it. Differs from the kernel asked for when that has left the archive. */
   readonly release: string;
+  /** Its configuration, which a node has in /boot; the archive has none for some kernels. */
+  readonly kernelConfig: string | undefined;
   /** Its modules, an ext4 disk image with the label scx-modules; the archive has none for some kernels. */
   readonly modulesImage: string | undefined;
   /** Root file system behind an MBR; only ever opened with snapshot=on. */
@@ -25,11 +27,13 @@ export async function prepareAssets(kernel: Kernel): Promise<VmAssets> {
   const depsImage = await assetPath('deps-disk.sh');
   const kernelDir =
     kernel.from === 'source' ? await assetPath('kernel-6.12.sh') : await assetPath('kernel.sh', kernel.abi);
-  const modulesImage = join(kernelDir, 'modules.img');
+  const ifThere = (name: string): string | undefined =>
+    existsSync(join(kernelDir, name)) ? join(kernelDir, name) : undefined;
   return {
     vmlinuz: join(kernelDir, 'vmlinuz'),
     release: (await readFile(join(kernelDir, 'release'), 'utf8')).trim(),
-    modulesImage: existsSync(modulesImage) ? modulesImage : undefined,
+    kernelConfig: ifThere('config'),
+    modulesImage: ifThere('modules.img'),
     rootImage,
     depsImage,
   };

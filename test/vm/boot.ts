@@ -57,6 +57,7 @@ export async function runInVm(run: VmRun): Promise<VmResult> {
     const env = { ...run.env, SCX_SLO_VM_RELEASE: assets.release };
     await mkdir(join(dir, 'job'));
     await writeFile(join(dir, 'job', 'command'), commandScript(run.command, env));
+    if (assets.kernelConfig !== undefined) await cp(assets.kernelConfig, join(dir, 'job', 'kernel-config'));
     await runTool(join(import.meta.dirname, 'work-disk.sh'), [workImage, join(dir, 'job')]);
     await mkdir(run.outDir, { recursive: true });
 

@@ -26,6 +26,7 @@ deps=$(findfs LABEL=scx-deps) && mount -t ext4 -o ro "$deps" /work/node_modules
 release=$(uname -r)
 mkdir -p "/lib/modules/$release"
 modules=$(findfs LABEL=scx-modules) && mount -t ext4 -o ro "$modules" "/lib/modules/$release"
+[ ! -e /work/.vm/kernel-config ] || { mkdir -p /boot && ln -s /work/.vm/kernel-config "/boot/config-$release"; }
 
 hostname scx-vm
 ip link set lo up

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # kernel.sh ABI : prints the directory of Debian's cloud kernel ABI (6.16.12+deb13), fetching it when it is not cached:
-#   vmlinuz, release (what `uname -r` will say), and where the archive has the modules modules.img (ext4 disk: the
-#   content of /lib/modules/<release>).
+#   vmlinuz, release (what `uname -r` will say), and what else the archive has of it: config, and modules.img (ext4
+#   disk: the content of /lib/modules/<release>).
 # A version that has left the archive is replaced by the newest of its series; `release` tells.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -12,13 +12,16 @@ abi="${1:?usage: kernel.sh ABI}"
 
 archived() { archive apt-cache pkgnames "$1" | grep -Fx "$1" >/dev/null; }
 
-# Since 6.19 the kernel is in linux-binary-* and its modules in linux-modules-*; before, one package has all. The
-# archive keeps linux-binary-* (signed, another source package) longer than linux-modules-*: 6.19 .. 7.1 have none.
+# Since 6.19 the kernel is in linux-binary-*, its modules in linux-modules-* and its configuration in linux-base-*;
+# before, one package has all. The archive keeps linux-binary-* (signed, another source package) longer than the other
+# two: 6.19 .. 7.1 have none.
 packages_of() { # ABI
-  local binary="linux-binary-$1-cloud-amd64" modules="linux-modules-$1-cloud-amd64" image="linux-image-$1-cloud-amd64"
+  local binary="linux-binary-$1-cloud-amd64" image="linux-image-$1-cloud-amd64" part
   if archived "$binary"; then
     printf '%s\n' "$binary"
-    ! archived "$modules" || printf '%s\n' "$modules"
+    for part in modules base; do
+      ! archived "linux-$part-$1-cloud-amd64" || printf '%s\n' "linux-$part-$1-cloud-amd64"
+    done
   elif archived "$image"; then
     printf '%s\n' "$image"
   fi
@@ -31,7 +34,7 @@ newest_of_series() { # ABI
 }
 
 build() { # TMP
-  local tmp="$1" packages vmlinuz modules release
+  local tmp="$1" packages vmlinuz modules release config
   archive_update
   mapfile -t packages < <(packages_of "$abi")
   if [ "${#packages[@]}" -eq 0 ]; then
@@ -48,10 +51,12 @@ build() { # TMP
     fail "cannot download ${packages[*]}" "$(tail -n 2 "$tmp/download.log" | tr '\n' ' ')" "check the network, then run again"
   for deb in "$tmp"/*.deb; do dpkg-deb -x "$deb" "$tmp/tree"; done
 
-  # /boot/vmlinuz-<release> in the older packages, /usr/lib/modules/<release>/vmlinuz in the newer ones.
+  # /boot/vmlinuz-<release> in the older packages, /usr/lib/modules/<release>/vmlinuz in the newer ones; config alike.
   vmlinuz=$(find "$tmp/tree" -type f -name 'vmlinuz*' | head -n 1)
   mv "$vmlinuz" "$tmp/vmlinuz"
   release=$(sed -n 's/^linux-\(binary\|image\)-//p' <<<"${packages[0]}")
+  config=$(find "$tmp/tree" -type f \( -path "*/boot/config-$release" -o -path "*lib/modules/$release/config" \) | head -n 1)
+  if [ -n "$config" ]; then mv "$config" "$tmp/config"; else say "note: no configuration for $release"; fi
   modules=$(find "$tmp/tree" -type d -path "*lib/modules/$release/kernel" | head -n 1)
   if [ -n "$modules" ]; then pack_modules "$tmp" "$release" "${modules%/kernel}"; else say "note: no modules for $release"; fi
   printf '%s\n' "$release" >"$tmp/release"

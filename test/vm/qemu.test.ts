@@ -2,7 +2,14 @@ import { expect, test } from 'vitest';
 import { type Machine, qemuArguments } from './qemu.ts';
 
 const machine: Machine = {
-  assets: { vmlinuz: '/k', release: '7.3.4', modulesImage: undefined, rootImage: '/r', depsImage: '/d' },
+  assets: {
+    vmlinuz: '/k',
+    release: '7.3.4',
+    kernelConfig: undefined,
+    modulesImage: undefined,
+    rootImage: '/r',
+    depsImage: '/d',
+  },
   workImage: '/w',
   cpus: 16,
   memoryMb: 4096,
