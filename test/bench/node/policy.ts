@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AgentOptions, schedExt, startAgent } from '../../demo/agent-process.ts';
 import { AGENT_CGROUP, cgroupDir, makeCgroup, systemCgroup } from '../../demo/node-cgroups.ts';
+import { layeredArguments } from '../layered.ts';
 import type { Job } from '../measured.ts';
 import type { Weights } from './pods.ts';
 
@@ -16,6 +17,8 @@ export interface PolicyContext {
   logDir: string;
   /** Pods with an SLO. */
   waitFor: readonly string[];
+  /** Theirs, below the cgroup root. */
+  latencyCgroups: readonly string[];
 }
 
 export interface RunningPolicy {
@@ -31,7 +34,8 @@ const NOTHING: RunningPolicy = {
   slots: async () => undefined,
   stop: async () => undefined,
 };
-const PEER_START_LIMIT_MS = 60_000;
+/** Under emulation the verifier alone can take most of a minute. */
+const PEER_START_LIMIT_MS = 180_000;
 const PEER_STOP_LIMIT_MS = 15_000;
 
 /** `eevdf`: all pods have the same weight; everything else runs beside the weights that kubelet sets. */
@@ -65,13 +69,17 @@ const untilState = async (wanted: string, limitMs: number, child?: ChildProcess)
 const tail = (file: string, lines: number): string =>
   readFileSync(file, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
 
+/** Its own, or where it has none what the scheduler needs to know of this node. */
+const argumentsOf = (name: string, given: readonly string[], context: PolicyContext): readonly string[] =>
+  name === 'scx_layered' && given.length === 0 ? layeredArguments(context.latencyCgroups) : given;
+
 const startPeer = async (name: string, context: PolicyContext): Promise<RunningPolicy> => {
   const peer = context.job.peers[name];
   if (peer === undefined) throw new Error(`no binary for the policy ${name}`);
   const cgroup = systemCgroup('peer.service');
   makeCgroup(cgroup);
   const intoCgroup = 'echo 0 > "$0/cgroup.procs" && exec "$@"';
-  const command = [join(context.project, peer.program), ...peer.args];
+  const command = [join(context.project, peer.program), ...argumentsOf(name, peer.args, context)];
   const child = spawn('sh', ['-c', intoCgroup, cgroupDir(cgroup), ...command], {
     // A peer finds the files of its configuration beside itself.
     cwd: dirname(join(context.project, peer.program)),

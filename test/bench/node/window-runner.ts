@@ -133,7 +133,8 @@ export class WindowRunner {
     const slos = slosOf(pods);
     try {
       const waitFor = slos.map(({ spec }) => spec.name);
-      const running = await startPolicy(policy, { job: this.#job, ...this.#place, waitFor });
+      const latencyCgroups = slos.map(({ cgroup }) => cgroup);
+      const running = await startPolicy(policy, { job: this.#job, ...this.#place, waitFor, latencyCgroups });
       const observer = slos.length > 0 ? observe(slos) : undefined;
       this.#open = { key, pods, running, scheduler: schedulerName(), enableCount: enableCount(), observer };
       return this.#open;
