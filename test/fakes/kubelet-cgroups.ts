@@ -47,3 +47,18 @@ const CONTAINER_NAME: Record<CgroupDriver, Record<RuntimeName, (id: string) => s
 
 export const containerCgroupPath = (place: PodPlace, runtime: RuntimeName, id: string): string =>
   `${podCgroupPath(place)}/${CONTAINER_NAME[place.driver][runtime](id)}`;
+
+/**
+ * cpu.weight as kubelet and runc write it for a request: 1024 cpu.shares a CPU, at least 2, and shares 2 .. 262144
+ * mapped to weights 1 .. 10000. Seen from a real kubelet: 200m gives 8.
+ */
+export const cpuWeightOf = (requestMilli: number): number => {
+  const shares = Math.min(Math.max(Math.trunc((requestMilli * 1024) / 1000), 2), 262_144);
+  return 1 + Math.trunc(((shares - 2) * 9999) / 262_142);
+};
+
+const PERIOD_US = 100_000;
+
+/** cpu.max as kubelet writes it for a limit; undefined: no limit. */
+export const cpuMaxOf = (limitMilli: number | undefined): string =>
+  limitMilli === undefined ? `max ${PERIOD_US}` : `${(limitMilli * PERIOD_US) / 1000} ${PERIOD_US}`;

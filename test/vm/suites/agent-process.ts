@@ -119,13 +119,13 @@ export class AgentProcess {
     return await getPage(`${METRICS}/metrics`);
   }
 
-  /** Sum over all series of a metric. */
+  /** Sum over all series of a metric; 0 where a known metric has none yet. */
   async metric(name: string): Promise<number> {
     const text = await this.metrics();
     const lines = text
       .split('\n')
       .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
-    if (lines.length === 0) throw new Error(`no metric ${name}`);
+    if (!text.includes(`# TYPE ${name} `)) throw new Error(`no metric ${name}`);
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
   }
 
