@@ -40,6 +40,9 @@ test-unit: build ## unit tests, and native BPF tests where this kernel and user 
 test-vm: build ## the kernel suite in virtual machines: KERNELS="6.16 7.3" or KERNELS=all
 	@node test/vm/run.ts --kernels "$(KERNELS)"
 
+test-soak: build ## a minute each of churn, hotplug, realtime hogs, crowds, attaching: SOAK_SECONDS=60 KERNELS=...
+	@node test/vm/run.ts --soak --kernels "$(KERNELS)"
+
 verifier-cost: build ## measure the verifier's work for each program and write docs/perf/verifier-cost.json: KERNELS=...
 	@node test/vm/verifier-cost-update.ts --kernels "$(KERNELS)"
 
@@ -74,5 +77,5 @@ clean-cache: ## remove kernels, root file systems and libbpf from the cache
 
 export SCENARIOS POLICIES RUNS PEERS KERNEL VMS FRESH
 
-.PHONY: help setup build bpf demo bench test test-unit test-vm verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
+.PHONY: help setup build bpf demo bench test test-unit test-vm test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help

@@ -1,5 +1,6 @@
-// node test/vm/run.ts [--kernels "6.16 7.3"|all] [-- SUITE...] : runs the suites of test/vm/suites on each kernel, in a
-// virtual machine of its own, and writes build/test/vm-<kernel>.{xml,json} and the console's log beside them.
+// node test/vm/run.ts [--kernels "6.16 7.3"|all] [--soak] [-- SUITE...] : runs the suites of test/vm/suites on each kernel,
+// in a virtual machine of its own, and writes build/test/vm-<kernel>.{xml,json} and the console's log beside them.
+// --soak: those of test/vm/soak instead, with results in build/soak; each load lasts SOAK_SECONDS.
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,25 +10,37 @@ import { runInVm, type VmResult } from './boot.ts';
 import { defaultKernelName, type Kernel, selectKernels } from './kernels.ts';
 import { junitOf, runOutcomes, type VmReport, vmReport } from './report.ts';
 
-const resultsDir = 'build/test';
 const cpus = 2;
 const clock = 'wall';
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-function readArguments() {
+interface Job {
+  /** Parts of names of suites; none: all. */
+  readonly suites: readonly string[];
+  readonly timeoutSeconds: number;
+  /** Below test/vm. */
+  readonly folder: 'suites' | 'soak';
+  readonly resultsDir: string;
+}
+
+function readArguments(): { readonly kernels: readonly Kernel[]; readonly job: Job } {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       kernels: { type: 'string', default: defaultKernelName },
-      timeout: { type: 'string', default: '1200' },
+      timeout: { type: 'string' },
+      soak: { type: 'boolean', default: false },
     },
   });
   const selected = selectKernels(values.kernels);
   if (!selected.ok) throw new Error(selected.error);
-  const timeoutSeconds = Number(values.timeout);
+  const timeoutSeconds = Number(values.timeout ?? (values.soak ? 7200 : 1200));
   if (!(timeoutSeconds > 0)) throw new Error(`--timeout takes seconds, not ${values.timeout}`);
-  return { kernels: selected.kernels, suites: positionals, timeoutSeconds };
+  const place = values.soak
+    ? ({ folder: 'soak', resultsDir: 'build/soak' } as const)
+    : ({ folder: 'suites', resultsDir: 'build/test' } as const);
+  return { kernels: selected.kernels, job: { suites: positionals, timeoutSeconds, ...place } };
 }
 
 /**
@@ -40,39 +53,36 @@ const diedOfEmulation = (result: VmResult): boolean =>
   result.exitCode === undefined &&
   readFileSync(result.console, 'utf8').includes('Oops: int3');
 
-async function bootAndRun(
-  kernel: Kernel,
-  suites: readonly string[],
-  timeoutSeconds: number,
-): Promise<VmResult> {
-  const result = await bootOnce(kernel, suites, timeoutSeconds);
+async function bootAndRun(kernel: Kernel, job: Job): Promise<VmResult> {
+  const result = await bootOnce(kernel, job);
   if (!diedOfEmulation(result)) return result;
   say(
     `[${kernel.name}] the emulator lost the guest (Oops: int3 while the kernel patched itself): running again, once`,
   );
-  await rename(result.console, join(resultsDir, `vm-${kernel.name}-lost-console.log`));
-  return await bootOnce(kernel, suites, timeoutSeconds);
+  await rename(result.console, join(job.resultsDir, `vm-${kernel.name}-lost-console.log`));
+  return await bootOnce(kernel, job);
 }
 
 /** Faults and churn do not depend on the kernel's release, and take minutes: the default kernel's part. */
-const suitesFor = (kernel: Kernel, asked: readonly string[]): readonly string[] =>
-  asked.length > 0 || kernel.name === defaultKernelName ? asked : ['00-', '05-', '06-', '10-'];
+const suitesFor = (kernel: Kernel, { suites, folder }: Job): readonly string[] =>
+  suites.length > 0 || kernel.name === defaultKernelName || folder === 'soak'
+    ? suites
+    : ['00-', '05-', '06-', '10-'];
 
-const outDirOf = (kernel: Kernel): string => join(resultsDir, `vm-${kernel.name}`);
+const outDirOf = (kernel: Kernel, job: Job): string => join(job.resultsDir, `vm-${kernel.name}`);
 
-async function bootOnce(
-  kernel: Kernel,
-  suites: readonly string[],
-  timeoutSeconds: number,
-): Promise<VmResult> {
-  const outDir = outDirOf(kernel);
+/** What the soak takes from its caller. */
+const passedOn = ['SOAK_SECONDS', 'SOAK_CYCLES'];
+
+async function bootOnce(kernel: Kernel, job: Job): Promise<VmResult> {
+  const outDir = outDirOf(kernel, job);
   await rm(outDir, { recursive: true, force: true });
   await mkdir(outDir, { recursive: true });
   say(`[${kernel.name}] booting ${kernel.abi} (${kernel.expectation})`);
   const vitest = ['run', '--configLoader', 'native', '--config', 'test/vm/vitest.vm.config.ts'];
   return await runInVm({
     kernel,
-    command: ['node', 'node_modules/vitest/vitest.mjs', ...vitest, ...suitesFor(kernel, suites)],
+    command: ['node', 'node_modules/vitest/vitest.mjs', ...vitest, ...suitesFor(kernel, job)],
     cpus,
     memoryMb: 2048,
     clock,
@@ -80,10 +90,14 @@ async function bootOnce(
     env: {
       SCX_SLO_VM_KERNEL_ABI: kernel.abi,
       SCX_SLO_VM_EXPECTATION: kernel.expectation,
+      SCX_SLO_VM_FOLDER: job.folder,
+      ...Object.fromEntries(
+        passedOn.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+      ),
       CI: '1',
       NO_COLOR: '1',
     },
-    timeoutSeconds,
+    timeoutSeconds: job.timeoutSeconds,
     outDir,
     onLine: (line) => {
       const plain = stripVTControlCharacters(line).trimEnd();
@@ -95,13 +109,9 @@ async function bootOnce(
   });
 }
 
-async function runKernel(
-  kernel: Kernel,
-  suites: readonly string[],
-  timeoutSeconds: number,
-): Promise<VmReport> {
-  const outDir = outDirOf(kernel);
-  const result = await bootAndRun(kernel, suites, timeoutSeconds);
+async function runKernel(kernel: Kernel, job: Job): Promise<VmReport> {
+  const outDir = outDirOf(kernel, job);
+  const result = await bootAndRun(kernel, job);
   const outcomes = runOutcomes(result, await readIfThere(join(outDir, 'junit.xml')));
   const report = vmReport(
     { kernel, clock, cpus },
@@ -109,8 +119,8 @@ async function runKernel(
     outcomes,
     await readIfThere(join(outDir, 'facts.json')),
   );
-  await writeFile(join(resultsDir, `vm-${kernel.name}.xml`), junitOf(kernel, outcomes));
-  await writeFile(join(resultsDir, `vm-${kernel.name}.json`), `${JSON.stringify(report, null, 2)}\n`);
+  await writeFile(join(job.resultsDir, `vm-${kernel.name}.xml`), junitOf(kernel, outcomes));
+  await writeFile(join(job.resultsDir, `vm-${kernel.name}.json`), `${JSON.stringify(report, null, 2)}\n`);
   if (report.failed > 0) explain(kernel, outcomes, result.lastLines, result.console);
   say(
     `[${kernel.name}] ${report.passed} passed, ${report.failed} failed, ${report.skipped} skipped ` +
@@ -139,10 +149,10 @@ async function readIfThere(file: string): Promise<string | undefined> {
 }
 
 async function main(): Promise<number> {
-  const { kernels, suites, timeoutSeconds } = readArguments();
+  const { kernels, job } = readArguments();
   const broken: string[] = [];
   for (const kernel of kernels) {
-    const report = await runKernel(kernel, suites, timeoutSeconds);
+    const report = await runKernel(kernel, job);
     if (report.failed > 0 || report.passed === 0) broken.push(kernel.name);
   }
   say(broken.length === 0 ? `kernels: ${kernels.length} ok` : `kernels: failed on ${broken.join(', ')}`);
