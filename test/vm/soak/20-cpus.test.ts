@@ -46,7 +46,7 @@ describe('a node that enforces', () => {
       await eventually(
         `the scheduler is back after CPU 1 became ${online === 1 ? 'online' : 'offline'}`,
         async () => ((await exits()) > exitsBefore && schedExt('state') === 'enabled' ? true : undefined),
-        60_000,
+        120_000,
       );
     };
     await node.survives(

@@ -11,6 +11,9 @@ export type PodsView = ReturnType<typeof podsView>;
 const LOCAL = 'http://127.0.0.1:7090';
 const METRICS = 'http://127.0.0.1:9090';
 
+/** Verifying the programs takes a minute on a full node that is emulated. */
+const START_LIMIT_MS = 120_000;
+
 /** On a busy node a kept connection may be closed by the server while it is taken up again. */
 const get = (url: string): Promise<Response> => fetch(url, { headers: { connection: 'close' } });
 
@@ -86,7 +89,7 @@ export class AgentProcess {
           const answer = await get(`${METRICS}/readyz`).catch(() => undefined);
           return answer?.ok ? true : undefined;
         },
-        60_000,
+        START_LIMIT_MS,
       );
     } catch (error) {
       child.kill('SIGKILL');
