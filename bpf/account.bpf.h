@@ -87,7 +87,7 @@ static __always_inline u32 hist_bucket(u64 wait_ns)
 /* One more event within `limit` a window? Off by a few under races, which only shifts a drop. */
 static __always_inline bool within_rate(u64 *window_ns, u64 *in_window, u32 limit, u64 now)
 {
-	if (now - *window_ns >= EVENT_WINDOW_NS) {
+	if ((s64)(now - *window_ns) >= (s64)EVENT_WINDOW_NS) {
 		*window_ns = now;
 		*in_window = 0;
 	}
@@ -125,7 +125,7 @@ static __always_inline void report_miss(struct task_struct *p, struct burst *bur
 		__sync_fetch_and_add(&health.events_dropped, 1);
 		return;
 	}
-	event->at_ns = now;
+	event->at_ns = bpf_ktime_get_ns();
 	event->cgroup_id = policy->cgroup_id;
 	event->wait_ns = wait_ns;
 	event->budget_ns = policy->budget_ns;

@@ -133,6 +133,18 @@ static __always_inline bool task_pinned_by_kernel(const struct task_struct *p)
 	return p->migration_disabled != 0;
 }
 
+/*
+ * The CPU's own scheduler clock, read once for several callbacks of one switch (6.14), else
+ * CLOCK_MONOTONIC. CPUs may differ by a little: who subtracts must expect a negative result.
+ * The two must not be mixed, nor compared with the agent's clock.
+ */
+u64 scx_bpf_now___compat(void) __ksym __weak;
+
+static __always_inline u64 sched_now(void)
+{
+	return bpf_ksym_exists(scx_bpf_now___compat) ? scx_bpf_now___compat() : bpf_ktime_get_ns();
+}
+
 #define ENQ_WAKEUP	bpf_core_enum_value(enum scx_enq_flags, SCX_ENQ_WAKEUP)
 #define KICK_IDLE	bpf_core_enum_value(enum scx_kick_flags, SCX_KICK_IDLE)
 #define KICK_PREEMPT	bpf_core_enum_value(enum scx_kick_flags, SCX_KICK_PREEMPT)

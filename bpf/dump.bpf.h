@@ -38,7 +38,7 @@ void BPF_PROG(slo_dump, struct scx_dump_ctx *dump)
 
 	dump_line("scx_slo: cpus=%u online=%u llcs=%u tick_us=%llu generation=%u heartbeat_us=%lld policy=%d", nr_cpus,
 		  nr_online_cpus, nr_llcs, tick_ns / NSEC_PER_USEC, control.generation,
-		  us_from(control.heartbeat_ns, dump->at_ns), heartbeat_is_fresh(dump->at_ns));
+		  us_from(control.heartbeat_ns, dump->at_ns), !policy_is_off);
 	dump_line("scx_slo: kicks=%llu floor_picks=%llu stalls=%llu rescues=%llu throttles=%llu demotions=%llu fair_fallbacks=%llu",
 		  health.preempt_kicks, health.floor_picks, health.stalls, health.rescues, health.throttles,
 		  health.expired_demotions, health.fair_fallbacks);

@@ -19,22 +19,16 @@ struct incumbent {
 	u64 key;
 };
 
-/* Work without an SLO that waits where this CPU looks. */
-static __always_inline u64 floor_backlog(u32 llc, s32 cpu)
+/* Work of a kind that waits where this CPU looks. */
+static __always_inline u32 waiting_for(u32 kind, struct cpu_ctx *cpuc, u32 llc)
 {
-	return scx_bpf_dsq_nr_queued(LLC_DSQ(DSQ_FAIR, llc)) + scx_bpf_dsq_nr_queued(CPU_DSQ(DSQ_FAIR, cpu));
-}
-
-static __always_inline u64 demoted_backlog(u32 llc, s32 cpu)
-{
-	return scx_bpf_dsq_nr_queued(LLC_DSQ(DSQ_DEMOTED, llc)) + scx_bpf_dsq_nr_queued(CPU_DSQ(DSQ_DEMOTED, cpu));
+	return llc_waiting(llc, kind) + READ_ONCE(cpuc->waiting.count[kind]);
 }
 
 /* Also demoted work, which the next pick may promote. */
-static __always_inline bool deadline_work_waits(u32 llc, s32 cpu)
+static __always_inline bool deadline_work_waits(struct cpu_ctx *cpuc, u32 llc)
 {
-	return scx_bpf_dsq_nr_queued(LLC_DSQ(DSQ_DEADLINE, llc)) > 0 ||
-	       scx_bpf_dsq_nr_queued(CPU_DSQ(DSQ_DEADLINE, cpu)) > 0 || demoted_backlog(llc, cpu) > 0;
+	return waiting_for(WAIT_DEADLINE, cpuc, llc) || waiting_for(WAIT_DEMOTED, cpuc, llc);
 }
 
 /* How a pick ended. */
@@ -64,18 +58,26 @@ __noinline int take_far_behind(u32 llc, s32 cpu, u64 own_head)
 		return false;
 	cpuc->next_llc++;
 	other = (llc + 1 + cpuc->next_llc % (nr_llcs - 1)) % nr_llcs;
-	key = first_key(LLC_DSQ(DSQ_FAIR, other));
+	key = first_of_llc(WAIT_FAIR, other);
 	return key != KEY_EMPTY && key + fair_balance_ns < own_head && dsq_move_to_local(LLC_DSQ(DSQ_FAIR, other));
 }
 
 /* The smallest virtual time of the fair and the demoted queues, unless the incumbent's is smaller. */
 __noinline int take_fair(u32 llc, s32 cpu, u64 incumbent_key)
 {
-	u64 fair_key = first_key(LLC_DSQ(DSQ_FAIR, llc)), own_fair_key = first_key(CPU_DSQ(DSQ_FAIR, cpu));
-	u64 demoted_key = first_key(LLC_DSQ(DSQ_DEMOTED, llc)), own_demoted_key = first_key(CPU_DSQ(DSQ_DEMOTED, cpu));
-	u64 fair_head = fair_key < own_fair_key ? fair_key : own_fair_key;
-	u64 demoted_head = demoted_key < own_demoted_key ? demoted_key : own_demoted_key;
-	u64 head = fair_head < demoted_head ? fair_head : demoted_head;
+	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
+	u64 fair_key, own_fair_key, demoted_key, own_demoted_key;
+	u64 fair_head, demoted_head, head;
+
+	if (!cpuc)
+		return PICK_NOTHING;
+	fair_key = first_of_llc(WAIT_FAIR, llc);
+	own_fair_key = first_of_cpu(cpuc, WAIT_FAIR, cpu);
+	demoted_key = first_of_llc(WAIT_DEMOTED, llc);
+	own_demoted_key = first_of_cpu(cpuc, WAIT_DEMOTED, cpu);
+	fair_head = fair_key < own_fair_key ? fair_key : own_fair_key;
+	demoted_head = demoted_key < own_demoted_key ? demoted_key : own_demoted_key;
+	head = fair_head < demoted_head ? fair_head : demoted_head;
 
 	if (nr_llcs > 1 && take_far_behind(llc, cpu, head < incumbent_key ? head : incumbent_key))
 		return PICK_TAKEN;
@@ -83,35 +85,46 @@ __noinline int take_fair(u32 llc, s32 cpu, u64 incumbent_key)
 		return PICK_KEEP;
 	if (demoted_head < fair_head &&
 	    take_earlier(LLC_DSQ(DSQ_DEMOTED, llc), CPU_DSQ(DSQ_DEMOTED, cpu), demoted_key, own_demoted_key))
-		return true;
-	if (take_earlier(LLC_DSQ(DSQ_FAIR, llc), CPU_DSQ(DSQ_FAIR, cpu), fair_key, own_fair_key))
-		return true;
-	return take_earlier(LLC_DSQ(DSQ_DEMOTED, llc), CPU_DSQ(DSQ_DEMOTED, cpu), demoted_key, own_demoted_key);
+		return PICK_TAKEN;
+	if (fair_head != KEY_EMPTY &&
+	    take_earlier(LLC_DSQ(DSQ_FAIR, llc), CPU_DSQ(DSQ_FAIR, cpu), fair_key, own_fair_key))
+		return PICK_TAKEN;
+	return demoted_head != KEY_EMPTY && take_earlier(LLC_DSQ(DSQ_DEMOTED, llc), CPU_DSQ(DSQ_DEMOTED, cpu), demoted_key, own_demoted_key);
 }
 
 /* For the floor: only work without an SLO. */
 __noinline int take_floor(u32 llc, s32 cpu, u64 incumbent_key)
 {
-	u64 shared_key = first_key(LLC_DSQ(DSQ_FAIR, llc));
-	u64 own_key = first_key(CPU_DSQ(DSQ_FAIR, cpu));
+	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
+	u64 shared_key, own_key;
 
+	if (!cpuc)
+		return PICK_NOTHING;
+	shared_key = first_of_llc(WAIT_FAIR, llc);
+	own_key = first_of_cpu(cpuc, WAIT_FAIR, cpu);
 	if (incumbent_key != KEY_EMPTY && incumbent_key <= shared_key && incumbent_key <= own_key)
 		return PICK_KEEP;
-	return take_earlier(LLC_DSQ(DSQ_FAIR, llc), CPU_DSQ(DSQ_FAIR, cpu), shared_key, own_key);
+	return (shared_key & own_key) != KEY_EMPTY &&
+	       take_earlier(LLC_DSQ(DSQ_FAIR, llc), CPU_DSQ(DSQ_FAIR, cpu), shared_key, own_key);
 }
 
 __noinline int take_deadline(u32 llc, s32 cpu, u64 now, u64 incumbent_key)
 {
-	u64 shared_key = first_key(LLC_DSQ(DSQ_DEADLINE, llc));
-	u64 own_key = first_key(CPU_DSQ(DSQ_DEADLINE, cpu));
+	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
+	u64 shared_key, own_key;
 
+	if (!cpuc)
+		return PICK_NOTHING;
+	shared_key = first_of_llc(WAIT_DEADLINE, llc);
+	own_key = first_of_cpu(cpuc, WAIT_DEADLINE, cpu);
 	if (shared_key != KEY_EMPTY && shared_key + overdue_ns < now) {
 		demote_overdue(llc, now);
-		shared_key = first_key(LLC_DSQ(DSQ_DEADLINE, llc));
+		shared_key = first_of_llc(WAIT_DEADLINE, llc);
 	}
 	if (incumbent_key != KEY_EMPTY && incumbent_key <= shared_key && incumbent_key <= own_key)
 		return PICK_KEEP;
-	return take_earlier(LLC_DSQ(DSQ_DEADLINE, llc), CPU_DSQ(DSQ_DEADLINE, cpu), shared_key, own_key);
+	return (shared_key & own_key) != KEY_EMPTY &&
+	       take_earlier(LLC_DSQ(DSQ_DEADLINE, llc), CPU_DSQ(DSQ_DEADLINE, cpu), shared_key, own_key);
 }
 
 /* In 1/1024 of a CPU: doubled, and doubled again, while somebody waits very long. */
@@ -127,7 +140,7 @@ static __always_inline bool floor_is_due(struct cpu_ctx *cpuc, u64 backlog, u64 
 	u64 passed_ns = now - cpuc->floor_at_ns;
 
 	cpuc->floor_at_ns = now;
-	if (!backlog || passed_ns > NSEC_PER_SEC) {
+	if (!backlog || passed_ns > NSEC_PER_SEC) { /* or a clock that went back */
 		cpuc->floor_owed_ns = -(s64)floor_quantum_ns;
 		return false;
 	}
@@ -177,13 +190,13 @@ __noinline int steal(u32 llc, bool would_idle, u64 now)
 
 	bpf_for(i, 1, nr_llcs) {
 		u32 other = (llc + i) % nr_llcs;
-		u64 key = first_key(LLC_DSQ(DSQ_DEADLINE, other));
+		u64 key = first_of_llc(WAIT_DEADLINE, other);
 
 		if (key != KEY_EMPTY && (would_idle || key < now) &&
 		    dsq_move_to_local(LLC_DSQ(DSQ_DEADLINE, other)))
 			return true;
-		if (would_idle && (dsq_move_to_local(LLC_DSQ(DSQ_FAIR, other)) ||
-				   dsq_move_to_local(LLC_DSQ(DSQ_DEMOTED, other))))
+		if (would_idle && llc_waiting(other, WAIT_FAIR) + llc_waiting(other, WAIT_DEMOTED) &&
+		    (dsq_move_to_local(LLC_DSQ(DSQ_FAIR, other)) || dsq_move_to_local(LLC_DSQ(DSQ_DEMOTED, other))))
 			return true;
 	}
 	return false;

@@ -14,10 +14,12 @@
 #define SCX_SLO_QUEUE_BPF_H
 
 #include "compat.bpf.h"
+#include "task.bpf.h"
 
-#define DSQ_DEADLINE	(1ULL << 32)
-#define DSQ_FAIR	(2ULL << 32)
-#define DSQ_DEMOTED	(3ULL << 32)
+#define DSQ_OF_KIND(kind) ((u64)(kind) << 32)	/* enum wait_kind */
+#define DSQ_DEADLINE	DSQ_OF_KIND(WAIT_DEADLINE)
+#define DSQ_FAIR	DSQ_OF_KIND(WAIT_FAIR)
+#define DSQ_DEMOTED	DSQ_OF_KIND(WAIT_DEMOTED)
 #define DSQ_THROTTLED	(4ULL << 32)
 #define DSQ_OF_CPU	(1ULL << 40)
 
@@ -34,14 +36,23 @@ __noinline u64 first_key(u64 dsq_id)
 	struct task_struct *p;
 	u64 key = KEY_EMPTY;
 
-	if (scx_bpf_dsq_nr_queued(dsq_id) <= 0)
-		return KEY_EMPTY;
 	bpf_iter_scx_dsq_new(&it, dsq_id, 0);
 	p = bpf_iter_scx_dsq_next(&it);
 	if (p)
 		key = p->scx.dsq_vtime;
 	bpf_iter_scx_dsq_destroy(&it);
 	return key;
+}
+
+/* Of a kind's shared queue and of a CPU's own; KEY_EMPTY without looking where nothing waits. */
+static __always_inline u64 first_of_llc(u32 kind, u32 llc)
+{
+	return llc_waiting(llc, kind) ? first_key(LLC_DSQ(DSQ_OF_KIND(kind), llc)) : KEY_EMPTY;
+}
+
+static __always_inline u64 first_of_cpu(struct cpu_ctx *cpuc, u32 kind, s32 cpu)
+{
+	return READ_ONCE(cpuc->waiting.count[kind]) ? first_key(CPU_DSQ(DSQ_OF_KIND(kind), (u64)cpu)) : KEY_EMPTY;
 }
 
 static __noinline s32 create_three(u64 place)

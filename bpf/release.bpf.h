@@ -38,7 +38,8 @@ static __noinline bool placement_of(s32 pid, u32 llc, u64 now, struct placement 
 	struct task_struct *p = bpf_task_from_pid(pid);
 	struct task_ctx *task;
 	struct account at;
-	u64 until_ns, kind;
+	u64 until_ns;
+	u32 kind;
 	bool found = false;
 
 	if (!p || !to)
@@ -62,8 +63,9 @@ static __noinline bool placement_of(s32 pid, u32 llc, u64 now, struct placement 
 	choose_tier(p, task, &at, to->cpu, to->slice_ns, true, now);
 	to->deadline = task->tier == TIER_DEADLINE;
 	to->restricted = task->restricted;
-	kind = to->deadline ? DSQ_DEADLINE : task->demoted ? DSQ_DEMOTED : DSQ_FAIR;
-	to->dsq_id = task->restricted ? CPU_DSQ(kind, (u64)to->cpu) : LLC_DSQ(kind, llc);
+	kind = wait_kind_of(task);
+	joins_queue(task, kind, llc, to->cpu);
+	to->dsq_id = task->restricted ? CPU_DSQ(DSQ_OF_KIND(kind), (u64)to->cpu) : LLC_DSQ(DSQ_OF_KIND(kind), llc);
 	to->key = to->deadline ? task->deadline_ns : task->vtime_ns;
 	if (!to->deadline)
 		waker_waits(task, at.slot);
@@ -113,7 +115,7 @@ static __noinline u64 release_due(u32 llc, u64 now)
 
 static int let_go(void *map, u32 *key, struct quota_timer *quota)
 {
-	u64 now = bpf_ktime_get_ns();
+	u64 now = sched_now();
 	u64 pause_ns = watch_interval_ns;
 	u64 next_ns;
 	int llc;

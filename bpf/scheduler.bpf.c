@@ -34,7 +34,7 @@ char LICENSE[] SEC("license") = "GPL";
 /* A fair task's slice: a share of the round, within [half a tick, fair_slice_ns]. */
 static __always_inline u64 fair_slice(u32 llc)
 {
-	u64 waiting = scx_bpf_dsq_nr_queued(LLC_DSQ(DSQ_FAIR, llc));
+	u64 waiting = llc_waiting(llc, WAIT_FAIR);
 	u64 cpus = llc_cpus[MASKED(llc, SLO_MAX_LLCS)];
 	u64 slice_ns = fair_round_ns * (cpus ?: 1) / (waiting + 1);
 
@@ -47,6 +47,14 @@ static __always_inline u64 fair_slice(u32 llc)
 static __always_inline u64 slice_of(struct task_ctx *task, u32 llc)
 {
 	return task->tier == TIER_DEADLINE ? deadline_slice_ns : fair_slice(llc);
+}
+
+static __always_inline u32 restricted_load(s32 cpu)
+{
+	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
+
+	return cpuc ? cpuc->waiting.count[WAIT_DEADLINE] + cpuc->waiting.count[WAIT_FAIR] +
+			      cpuc->waiting.count[WAIT_DEMOTED] : 0;
 }
 
 /* The CPU whose queue a restricted task waits in: idle if there is one, else the emptier of two allowed ones. */
@@ -65,8 +73,7 @@ static __always_inline s32 home_cpu(struct task_struct *p, bool *idle)
 		}
 		other = bpf_cpumask_any_distribute(p->cpus_ptr);
 		if ((u32)other < nr_cpus &&
-		    (!bpf_cpumask_test_cpu(cpu, p->cpus_ptr) ||
-		     floor_backlog(llc_of(other), other) < floor_backlog(llc_of(cpu), cpu)))
+		    (!bpf_cpumask_test_cpu(cpu, p->cpus_ptr) || restricted_load(other) < restricted_load(cpu)))
 			cpu = other;
 	} else if (!bpf_cpumask_test_cpu(cpu, p->cpus_ptr)) {
 		/* a fresh per-CPU kthread may still sit on its parent's CPU */
@@ -102,7 +109,7 @@ __noinline int idle_cpu_near(u32 llc, s32 cpu)
 SEC("struct_ops/slo_select_cpu")
 s32 BPF_PROG(slo_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
-	u64 now = bpf_ktime_get_ns();
+	u64 now = sched_now();
 	struct task_ctx *task = ctx_of(p);
 	struct account at;
 	bool idle = false;
@@ -142,13 +149,13 @@ SEC("struct_ops/slo_enqueue")
 void BPF_PROG(slo_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *task = ctx_of(p);
-	u64 now = bpf_ktime_get_ns();
+	u64 now = sched_now();
 	bool woke = enq_flags & ENQ_WAKEUP;
-	u64 kind, dsq_id, slice_ns, until_ns;
+	u64 dsq_id, slice_ns, until_ns;
 	bool restricted, idle = false;
 	s32 cpu, idle_cpu;
 	struct account at;
-	u32 llc;
+	u32 llc, kind;
 
 	if (is_kthread(p) && p->nr_cpus_allowed == 1) {
 		if (task)
@@ -165,6 +172,7 @@ void BPF_PROG(slo_enqueue, struct task_struct *p, u64 enq_flags)
 		return;
 	}
 	task->restricted = restricted;
+	left_queue(task);
 	count_in(task, at.slot);
 	until_ns = held_back_until(p, &at, llc, now);
 	if (until_ns) {
@@ -178,12 +186,9 @@ void BPF_PROG(slo_enqueue, struct task_struct *p, u64 enq_flags)
 		dsq_insert(p, SCX_DSQ_LOCAL, slice_of(task, llc), enq_flags);
 		return;
 	}
-	kind = task->tier == TIER_DEADLINE ? DSQ_DEADLINE : task->demoted ? DSQ_DEMOTED : DSQ_FAIR;
-	dsq_id = restricted ? CPU_DSQ(kind, (u64)cpu) : LLC_DSQ(kind, (u64)llc);
-	if (restricted && !task->waits_restricted) {
-		task->waits_restricted = true;
-		__sync_fetch_and_add(&nr_restricted_waiting, 1);
-	}
+	kind = wait_kind_of(task);
+	dsq_id = restricted ? CPU_DSQ(DSQ_OF_KIND(kind), (u64)cpu) : LLC_DSQ(DSQ_OF_KIND(kind), (u64)llc);
+	joins_queue(task, kind, llc, cpu);
 	if (task->tier == TIER_DEADLINE) {
 		note_importance(llc, at.slo->importance, now);
 		dsq_insert_vtime(p, dsq_id, deadline_slice_ns, task->deadline_ns, enq_flags);
@@ -245,7 +250,7 @@ void BPF_PROG(slo_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct incumbent inc = { .tier = TIER_NONE, .key = KEY_EMPTY };
 	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
-	u64 now = bpf_ktime_get_ns();
+	u64 now = sched_now();
 	u32 llc = llc_of(cpu);
 	int pick = PICK_NOTHING;
 	u64 backlog;
@@ -255,19 +260,21 @@ void BPF_PROG(slo_dispatch, s32 cpu, struct task_struct *prev)
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
 		refresh_incumbent(prev, cpuc, llc, cpu, &inc, now);
 
-	promote(LLC_DSQ(DSQ_DEMOTED, llc), LLC_DSQ(DSQ_DEADLINE, llc), llc, now);
-	promote(CPU_DSQ(DSQ_DEMOTED, cpu), CPU_DSQ(DSQ_DEADLINE, cpu), llc, now);
-	backlog = floor_backlog(llc, cpu) + (inc.tier == TIER_FAIR && !inc.demoted);
+	if (llc_waiting(llc, WAIT_DEMOTED))
+		promote(LLC_DSQ(DSQ_DEMOTED, llc), LLC_DSQ(DSQ_DEADLINE, llc), llc, now);
+	if (cpuc->waiting.count[WAIT_DEMOTED])
+		promote(CPU_DSQ(DSQ_DEMOTED, cpu), CPU_DSQ(DSQ_DEADLINE, cpu), llc, now);
+	backlog = waiting_for(WAIT_FAIR, cpuc, llc) + (inc.tier == TIER_FAIR && !inc.demoted);
 	if (floor_is_due(cpuc, backlog, now)) {
 		pick = take_floor(llc, cpu, inc.tier == TIER_FAIR && !inc.demoted ? inc.key : KEY_EMPTY);
 		if (pick)
 			floor_run_begins(cpuc, now);
 	}
-	if (!pick)
+	if (!pick && waiting_for(WAIT_DEADLINE, cpuc, llc))
 		pick = take_deadline(llc, cpu, now, inc.tier == TIER_DEADLINE ? inc.key : KEY_EMPTY);
 	if (!pick && nr_llcs > 1)
 		pick = steal(llc, false, now);
-	if (!pick)
+	if (!pick && (nr_llcs > 1 || waiting_for(WAIT_FAIR, cpuc, llc) + waiting_for(WAIT_DEMOTED, cpuc, llc)))
 		pick = take_fair(llc, cpu, inc.tier == TIER_FAIR ? inc.key : KEY_EMPTY);
 	if (!pick && inc.tier != TIER_NONE)
 		pick = PICK_KEEP;
@@ -284,7 +291,7 @@ void BPF_PROG(slo_tick, struct task_struct *p)
 	s32 cpu = bpf_get_smp_processor_id();
 	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
 	struct task_ctx *task = ctx_of(p);
-	u64 now = bpf_ktime_get_ns();
+	u64 now = sched_now();
 	struct reservation r;
 	struct account at;
 	u32 llc = llc_of(cpu);
@@ -298,9 +305,9 @@ void BPF_PROG(slo_tick, struct task_struct *p)
 	} else if (task->tier == TIER_DEADLINE) {
 		reservation_of(at.slo, at.slo_slot, &r);
 		if ((!is_exempt_from_credit(p) && credit_of(&r, now) <= 0) ||
-		    floor_is_due(cpuc, floor_backlog(llc, cpu), now))
+		    floor_is_due(cpuc, waiting_for(WAIT_FAIR, cpuc, llc), now))
 			task_set_slice(p, 0);
-	} else if (now >= cpuc->protected_until_ns && deadline_work_waits(llc, cpu)) {
+	} else if (now >= cpuc->protected_until_ns && deadline_work_waits(cpuc, llc)) {
 		task_set_slice(p, 0);
 	}
 }
@@ -313,7 +320,7 @@ void BPF_PROG(slo_runnable, struct task_struct *p, u64 enq_flags)
 	if (!task)
 		return;
 	count_in(task, slot_of_task(p, &task->cache));
-	burst_wait_begins(&task->burst, bpf_ktime_get_ns());
+	burst_wait_begins(&task->burst, sched_now());
 }
 
 SEC("struct_ops/slo_running")
@@ -322,7 +329,7 @@ void BPF_PROG(slo_running, struct task_struct *p)
 	s32 cpu = scx_bpf_task_cpu(p);
 	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
 	struct task_ctx *task = ctx_of(p);
-	u64 now = bpf_ktime_get_ns();
+	u64 now = sched_now();
 	struct account at;
 	u32 llc = llc_of(cpu);
 
@@ -357,7 +364,7 @@ void BPF_PROG(slo_stopping, struct task_struct *p, bool runnable)
 	s32 cpu = scx_bpf_task_cpu(p);
 	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
 	struct task_ctx *task = ctx_of(p);
-	u64 now = bpf_ktime_get_ns();
+	u64 now = sched_now();
 	struct account at;
 	u32 llc = llc_of(cpu);
 
@@ -391,7 +398,7 @@ void BPF_PROG(slo_quiescent, struct task_struct *p, u64 deq_flags)
 	task->burst.wait_since_ns = 0;
 	if (!account_of(p, &task->cache, llc_of(scx_bpf_task_cpu(p)), &at))
 		return;
-	burst_throttle_ends(&task->burst, at.st, bpf_ktime_get_ns());
+	burst_throttle_ends(&task->burst, at.st, sched_now());
 	if (deq_flags & SCX_DEQ_SLEEP)
 		burst_ends(&task->burst, at.st);
 }

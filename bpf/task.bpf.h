@@ -27,7 +27,9 @@ struct task_ctx {
 	u32 waker_slot;		/* the group that has it as a waiting waker; SLO_NO_SLOT: none */
 	bool demoted;		/* fair for now: its pod is out of credit */
 	bool restricted;	/* when it waits, then in a CPU's own queue */
-	bool waits_restricted;	/* counted in nr_restricted_waiting */
+	bool queue_restricted;	/* it is counted in a CPU's waiting, else in an LLC's */
+	u32 queue_kind;		/* the queue that counts it, WAIT_*; 0: none */
+	u32 queue_at;		/* that queue's CPU or LLC */
 };
 
 struct {
@@ -37,7 +39,25 @@ struct {
 	__type(value, struct task_ctx);
 } task_ctxs SEC(".maps");
 
+/* How many tasks our queues hold, without asking the kernel for each. Too high for a moment, never too low. */
+enum wait_kind {
+	WAIT_DEADLINE = 1,
+	WAIT_FAIR = 2,
+	WAIT_DEMOTED = 3,
+	NR_WAIT_KINDS = 4,
+};
+
+struct waiting {
+	u32 count[NR_WAIT_KINDS];
+};
+
+struct waiting waiting_of_llc[SLO_MAX_LLCS];
+
+/* Of all CPUs' own queues: no need to look at the neighbours' when there is none. */
+s32 nr_restricted_waiting;
+
 struct cpu_ctx {
+	struct waiting waiting;	/* in the CPU's own queues */
 	u64 deadline_ns;	/* of the running task, tier deadline */
 	u64 protected_until_ns;	/* a floor run: not to be preempted */
 	u64 claimed_until_ns;	/* kicked: somebody's task is on its way */
@@ -65,6 +85,26 @@ static __always_inline struct cpu_ctx *cpu_ctx_of(s32 cpu)
 	u32 zero = 0;
 
 	return bpf_map_lookup_percpu_elem(&cpu_ctxs, &zero, cpu);
+}
+
+static __always_inline void add_waiting(u32 kind, bool of_cpu, u32 at, s32 tasks)
+{
+	struct cpu_ctx *cpuc;
+
+	if (!of_cpu) {
+		__sync_fetch_and_add(&waiting_of_llc[MASKED(at, SLO_MAX_LLCS)].count[MASKED(kind, NR_WAIT_KINDS)],
+				     tasks);
+		return;
+	}
+	__sync_fetch_and_add(&nr_restricted_waiting, tasks);
+	cpuc = cpu_ctx_of(at);
+	if (cpuc)
+		__sync_fetch_and_add(&cpuc->waiting.count[MASKED(kind, NR_WAIT_KINDS)], tasks);
+}
+
+static __always_inline u32 llc_waiting(u32 llc, u32 kind)
+{
+	return READ_ONCE(waiting_of_llc[MASKED(llc, SLO_MAX_LLCS)].count[kind]);
 }
 
 /* Counted at load; a CPU that comes or goes ends the scheduler and the agent loads it anew. */

@@ -17,12 +17,8 @@
 
 #define NICE_0_WEIGHT	100
 
-static __always_inline bool heartbeat_is_fresh(u64 now)
-{
-	u64 beat = READ_ONCE(control.heartbeat_ns);
-
-	return now < beat || now - beat < heartbeat_timeout_ns;
-}
+/* The agent is silent: its policy may be stale, and pods are fair work. Set by the watch. */
+bool policy_is_off;
 
 static __always_inline bool is_exempt_from_credit(struct task_struct *p)
 {
@@ -38,7 +34,7 @@ static __always_inline u64 relative_deadline(struct task_struct *p, struct accou
 		return agent_deadline_ns;
 	if (at->slot == SLO_SLOT_SYSTEM)
 		return system_deadline_ns;
-	if (!(at->slo->flags & SLO_POLICY_DEADLINE) || !heartbeat_is_fresh(now))
+	if (!(at->slo->flags & SLO_POLICY_DEADLINE) || policy_is_off)
 		return 0;
 	return at->slo->budget_ns;
 }
@@ -185,6 +181,32 @@ static __always_inline void count_out(struct task_ctx *task)
 	task->counted_slot = SLO_NO_SLOT;
 }
 
+static __always_inline u32 wait_kind_of(const struct task_ctx *task)
+{
+	if (task->tier == TIER_DEADLINE)
+		return WAIT_DEADLINE;
+	return task->demoted ? WAIT_DEMOTED : WAIT_FAIR;
+}
+
+/* The task joins one of our queues: counted before it is there, so that nobody overlooks it. */
+static __always_inline void joins_queue(struct task_ctx *task, u32 kind, u32 llc, s32 cpu)
+{
+	task->queue_kind = kind;
+	task->queue_restricted = task->restricted;
+	task->queue_at = task->restricted ? (u32)cpu : llc;
+	add_waiting(kind, task->restricted, task->queue_at, 1);
+}
+
+/* Between two kinds of queue, in the same place. */
+static __always_inline void changes_queue(struct task_ctx *task, u32 kind)
+{
+	if (!task->queue_kind)
+		return;
+	add_waiting(kind, task->queue_restricted, task->queue_at, 1);
+	add_waiting(task->queue_kind, task->queue_restricted, task->queue_at, -1);
+	task->queue_kind = kind;
+}
+
 static __always_inline void waker_waits(struct task_ctx *task, u32 slot)
 {
 	struct group *group = group_of(slot);
@@ -195,17 +217,14 @@ static __always_inline void waker_waits(struct task_ctx *task, u32 slot)
 	__sync_fetch_and_add(&group->nr_wakers, 1);
 }
 
-/* Tasks with restricted affinity that wait in some CPU's queue: no need to look when there are none. */
-u64 nr_restricted_waiting;
-
-/* It runs, or sleeps again: in no queue of ours. */
+/* It runs, or sleeps again, or is queued anew: in no queue of ours. */
 static __always_inline void left_queue(struct task_ctx *task)
 {
 	struct group *group;
 
-	if (task->waits_restricted) {
-		task->waits_restricted = false;
-		__sync_fetch_and_sub(&nr_restricted_waiting, 1);
+	if (task->queue_kind) {
+		add_waiting(task->queue_kind, task->queue_restricted, task->queue_at, -1);
+		task->queue_kind = 0;
 	}
 	if (task->waker_slot == SLO_NO_SLOT)
 		return;

@@ -19,7 +19,6 @@
 
 struct watch {
 	struct bpf_timer timer;
-	bool policy_was_off;
 };
 
 struct {
@@ -102,13 +101,14 @@ static __always_inline void raise_floor(void)
 
 static int look(void *map, u32 *key, struct watch *watch)
 {
-	u64 now = bpf_ktime_get_ns();
-	bool off = !heartbeat_is_fresh(now);
+	u64 beat = READ_ONCE(control.heartbeat_ns), agent_now = bpf_ktime_get_ns();
+	bool off = agent_now > beat && agent_now - beat >= heartbeat_timeout_ns;
+	u64 now = sched_now();
 	int i;
 
-	if (off && !watch->policy_was_off)
+	if (off && !policy_is_off)
 		__sync_fetch_and_add(&health.fair_fallbacks, 1);
-	watch->policy_was_off = off;
+	policy_is_off = off;
 
 	/* Until 6.17 or so the verifier takes this callback for sleepable, like init that sets it. */
 	bpf_rcu_read_lock();
