@@ -43,6 +43,9 @@ describeIf(process.env.SCX_SLO_VM_EXPECTATION === 'enforce')('CPU limits', () =>
   });
   afterAll(() => node.close());
 
+  const allRun = (pod: KubeletPod, count: number) =>
+    eventually('all run', () => (pod.container().pids().length === count ? true : undefined));
+
   const throttling = async () =>
     isBaseline
       ? undefined
@@ -127,9 +130,10 @@ describeIf(process.env.SCX_SLO_VM_EXPECTATION === 'enforce')('CPU limits', () =>
 
   test('a task that leaves a throttled cgroup runs at once', async () => {
     const [throttled, free] = [limited('throttled', 500), node.add('free', {})];
+    throttled.container().spin(4);
+    await allRun(throttled, 4);
     // a hundredth of a CPU, in periods of a second: throttled nearly all the time
     throttled.cgroup.write('cpu.max', '10000 1000000');
-    throttled.container().spin(4);
     await sleep(FOLLOWED_MS);
     const [pid] = throttled.container().pids();
     free.container().write('cgroup.procs', pid ?? 0);
@@ -140,7 +144,7 @@ describeIf(process.env.SCX_SLO_VM_EXPECTATION === 'enforce')('CPU limits', () =>
   testIf(!isBaseline)('killing throttled tasks ends them without waiting for quota', async () => {
     const pod = limited('killed', 500);
     pod.container().spin(30);
-    await eventually('all run', () => (pod.container().pids().length === 30 ? true : undefined));
+    await allRun(pod, 30);
     try {
       // a millisecond each second: to end 30 tasks one quota after another takes many seconds
       pod.cgroup.write('cpu.max', '1000 1000000');
