@@ -64,8 +64,13 @@ export const jobsOf = (scenario: Scenario, choice: Choice): Job[] => {
 /** Seconds on the guest's own clock, to plan by: windows, warm-ups, and what starting a policy takes. */
 export const guestSeconds = (scenario: Scenario, job: Job): number => {
   const START_SECONDS = 4;
+  const POD_SECONDS = 0.1;
   const seconds = scenario.cases.map(
-    (one) => scenario.warmUpSeconds + (one.windowSeconds ?? scenario.windowSeconds) + START_SECONDS,
+    (one) =>
+      POD_SECONDS * one.pods.length +
+      scenario.warmUpSeconds +
+      (one.windowSeconds ?? scenario.windowSeconds) +
+      START_SECONDS,
   );
   return job.order.length * seconds.reduce((sum, value) => sum + value, 0);
 };

@@ -3,7 +3,7 @@ import { poissonArrivals } from './arrivals.ts';
 import type { MeasuredRun, MeasuredWindow } from './measured.ts';
 import { figuresOf } from './measured-figures.ts';
 import { ALONE_AGAIN } from './scenario.ts';
-import { noisyNeighbour } from './scenarios/noisy-neighbour.ts';
+import { noisyNeighbour, noisyNeighbourWall } from './scenarios/noisy-neighbour.ts';
 import { ordinarySeed } from './seeds.ts';
 import { replayMs } from './theory.ts';
 import { validityOf } from './validity.ts';
@@ -90,4 +90,26 @@ test('an instrument that is wrong says so', () => {
   expect(broken({}, {}, { cost: 2.2 })).toEqual(['eevdf: a request costs what was calibrated']);
   expect(broken({}, {}, { accounted: 0.95 })).toEqual(["eevdf: the cgroups' CPU adds up"]);
   expect(broken({}, {}, { lateMs: 30 })).toEqual(['requests start at their times']);
+});
+
+test('in wall time a busy host is told by a service that does not keep up alone', () => {
+  const behind = measured('alone');
+  for (const service of behind.services) Object.assign(service, { backlog: 500, oldestMs: 4000 });
+  const runs = [measured('alone'), behind].map(
+    (window, run): MeasuredRun => ({
+      scenario: 'noisy-neighbour-2cpu',
+      run,
+      kernel: '7.3.4',
+      cpus: 2,
+      llcs: 1,
+      order: [],
+      nsPerTurn: 14,
+      windows: [window],
+    }),
+  );
+  const checks = validityOf(noisyNeighbourWall, runs, figuresOf(noisyNeighbourWall, runs));
+  expect(checks.find(({ name }) => name.startsWith('the host'))).toMatchObject({
+    ok: false,
+    detail: 'in 1 of 2 windows',
+  });
 });

@@ -26,6 +26,11 @@ test('CPUs are in one socket unless a topology says otherwise', () => {
   expect(argumentOf(qemuArguments({ ...machine, topology }, 3), '-smp')).toBe(`16,${topology}`);
 });
 
+test('many CPUs are run in turn by one thread', () => {
+  expect(argumentOf(qemuArguments({ ...machine, cpus: 2 }, 3), '-accel')).toBe('tcg,thread=multi');
+  expect(argumentOf(qemuArguments(machine, 3), '-accel')).toBe('tcg,thread=single');
+});
+
 test('the virtual clock is one thread that counts instructions', () => {
   const virtual = qemuArguments({ ...machine, cpus: 1, clock: 'virtual' }, 3);
   expect(argumentOf(virtual, '-accel')).toBe('tcg,thread=single');

@@ -54,7 +54,7 @@ const summaryOf = (window: MeasuredWindow): string => {
 };
 
 const measureAll = async (scenario: Scenario, job: Job, nsPerTurn: number): Promise<MeasuredWindow[]> => {
-  const runner = new WindowRunner(scenario, job, { project, program, podsDir, logDir, cpus, nsPerTurn });
+  const runner = new WindowRunner(scenario, job, { project, program, podsDir, logDir, cpus, nsPerTurn, say });
   const windows: MeasuredWindow[] = [];
   for (const policy of job.order) {
     for (const one of scenario.cases) {

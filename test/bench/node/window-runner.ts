@@ -13,6 +13,9 @@ const SETTLE_MS = 1000;
 /** After the window, for requests that started in it. */
 const GRACE_MS = 300;
 
+/** Setting up so many takes long enough to be told about. */
+const MANY_PODS = 100;
+
 /** Where things are on this node, and how fast it is. */
 export interface Place {
   project: string;
@@ -22,6 +25,8 @@ export interface Place {
   logDir: string;
   cpus: number;
   nsPerTurn: number;
+  /** Progress, of what takes long. */
+  say: (text: string) => void;
 }
 
 const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -135,6 +140,8 @@ export class WindowRunner {
     try {
       const waitFor = slos.map(({ spec }) => spec.name);
       const latencyCgroups = slos.map(({ cgroup }) => cgroup);
+      if (pods.length >= MANY_PODS)
+        this.#place.say(`${policy}: ${pods.length} pods are there, starting the policy`);
       const context = { job: this.#job, ...this.#place, waitFor, latencyCgroups };
       const running = kept ?? (await startPolicy(policy, context));
       const observer = slos.length > 0 ? observe(slos) : undefined;
@@ -153,6 +160,7 @@ export class WindowRunner {
     let scheduler = 'none';
     try {
       const open = await this.#start(policy, one);
+      if (open.pods.length >= MANY_PODS) this.#place.say(`${policy}: starting the load`);
       scheduler = open.scheduler;
       const measured = await measureWindow(withWorkOf(open.pods, one), {
         policy,

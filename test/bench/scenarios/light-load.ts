@@ -1,4 +1,4 @@
-import type { Figures, Target, WindowFigures } from '../figures.ts';
+import { type Figures, pairedRatios, type Target, type WindowFigures } from '../figures.ts';
 import type { Scenario } from '../scenario.ts';
 import { p99Of, ratioAtLeast, ratioAtMost } from '../targets.ts';
 import { ONE_VIRTUAL_CPU, SHORT, servicePod, TWO_WALL_CPUS, WALL } from './pods.ts';
@@ -50,6 +50,18 @@ export const lightLoad: Scenario = {
   ...SHORT,
   warmUpSeconds: 1,
   windowSeconds: 7,
+  chart: {
+    label: 'by the figure of eevdf in the same run',
+    rows: [
+      { name: 'p99 of the service', caseName: CALM, read: p99Of(SERVICE) },
+      { name: 'round trips of the ping-pong', caseName: PIPES, read: rateOf('pipes') },
+      { name: 'messages', caseName: MESSAGES, read: rateOf('messages') },
+    ].map(({ name, caseName, read }) => ({
+      name,
+      values: (figures, policy) => pairedRatios(figures, policy, 'eevdf', caseName, read),
+    })),
+    mark: { value: 1, label: 'eevdf' },
+  },
   judge,
 };
 
