@@ -38,6 +38,7 @@ struct bpf_iter_num {
 #define PF_EXITING	0x00000004
 #define PF_KTHREAD	0x00200000
 #define TASK_RUNNING	0
+#define SIGNAL_GROUP_EXIT 0x00000004	/* include/linux/sched/signal.h */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -83,6 +84,10 @@ struct sched_ext_entity {
 	u64 dsq_vtime;
 };
 
+struct signal_struct {
+	unsigned int flags;
+};
+
 struct task_struct {
 	unsigned int __state;
 	unsigned int flags;
@@ -95,6 +100,7 @@ struct task_struct {
 	s32 tgid;
 	char comm[16];
 	struct css_set *cgroups;
+	struct signal_struct *signal;
 };
 
 /* ---- sched_ext (6.12+): kernel/sched/ext.c, include/linux/sched/ext.h ---- */

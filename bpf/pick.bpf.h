@@ -71,6 +71,11 @@ __noinline int take_fair(u32 llc, s32 cpu, u64 incumbent_key)
 
 	if (!cpuc)
 		return PICK_NOTHING;
+	/* one queue and nobody to compare with: no need to look at its head */
+	if (incumbent_key == KEY_EMPTY && nr_llcs == 1 && llc_waiting(llc, WAIT_FAIR) &&
+	    !llc_waiting(llc, WAIT_DEMOTED) &&
+	    !(cpuc->waiting.count[WAIT_FAIR] | cpuc->waiting.count[WAIT_DEMOTED]))
+		return dsq_move_to_local(LLC_DSQ(DSQ_FAIR, llc));
 	fair_key = first_of_llc(WAIT_FAIR, llc);
 	own_fair_key = first_of_cpu(cpuc, WAIT_FAIR, cpu);
 	demoted_key = first_of_llc(WAIT_DEMOTED, llc);
@@ -115,6 +120,9 @@ __noinline int take_deadline(u32 llc, s32 cpu, u64 now, u64 incumbent_key)
 
 	if (!cpuc)
 		return PICK_NOTHING;
+	/* the only one, and nobody to compare with: no need to look at it */
+	if (incumbent_key == KEY_EMPTY && llc_waiting(llc, WAIT_DEADLINE) == 1 && !cpuc->waiting.count[WAIT_DEADLINE])
+		return dsq_move_to_local(LLC_DSQ(DSQ_DEADLINE, llc));
 	shared_key = first_of_llc(WAIT_DEADLINE, llc);
 	own_key = first_of_cpu(cpuc, WAIT_DEADLINE, cpu);
 	if (shared_key != KEY_EMPTY && shared_key + overdue_ns < now) {

@@ -115,10 +115,16 @@ __noinline int charge_quotas(u32 slot, u32 llc, u64 used_ns, u64 now)
 	return 0;
 }
 
-/* Kernel threads and the agent have no limits; an exiting task frees more than it uses. */
+/* Its process was killed or ends: it needs a CPU to go, and frees more than it uses. */
+static __always_inline bool is_ending(struct task_struct *p)
+{
+	return (p->flags & PF_EXITING) || (BPF_CORE_READ(p, signal, flags) & SIGNAL_GROUP_EXIT);
+}
+
+/* Kernel threads and the agent have no limits. */
 static __always_inline bool is_limited(struct task_struct *p, struct slo_policy *policy)
 {
-	return (policy->flags & SLO_POLICY_LIMITED) && !(p->flags & (PF_KTHREAD | PF_EXITING)) && !is_agent(p);
+	return (policy->flags & SLO_POLICY_LIMITED) && !is_kthread(p) && !is_agent(p) && !is_ending(p);
 }
 
 static __always_inline u64 held_back_until(struct task_struct *p, struct account *at, u32 llc, u64 now)

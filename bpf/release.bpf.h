@@ -13,6 +13,7 @@
 
 struct quota_timer {
 	struct bpf_timer timer;
+	u64 killed_at_ns;	/* last looked for killed tasks */
 };
 
 struct {
@@ -33,16 +34,20 @@ struct placement {
 	bool restricted;
 };
 
-static __noinline bool placement_of(s32 pid, u32 llc, u64 now, struct placement *to)
+__noinline int placement_of(s32 pid, u32 llc, u64 now, struct placement *to)
 {
-	struct task_struct *p = bpf_task_from_pid(pid);
+	struct task_struct *p;
 	struct task_ctx *task;
 	struct account at;
 	u64 until_ns;
 	u32 kind;
 	bool found = false;
 
-	if (!p || !to)
+	if (!to)
+		return 0;
+	bpf_rcu_read_lock();
+	p = bpf_task_from_pid(pid);
+	if (!p)
 		goto out;
 	task = ctx_of(p);
 	if (!task || !account_of_queued(task, llc, &at))
@@ -76,29 +81,38 @@ static __noinline bool placement_of(s32 pid, u32 llc, u64 now, struct placement 
 out:
 	if (p)
 		bpf_task_release(p);
+	bpf_rcu_read_unlock();
 	return found;
 }
 
-/* Returns when the first of those that stay may go; 0: none stays. */
-static __noinline u64 release_due(u32 llc, u64 now)
+/*
+ * Returns when the first of those that stay may go; 0: none stays. `killed`: also look among
+ * those that must stay for tasks that were killed, who would not notice here.
+ */
+__noinline u64 release_due(u32 llc, bool killed, u64 now)
 {
 	struct placement to = {};
 	struct bpf_iter_scx_dsq it;
 	struct task_struct *p;
-	u64 next_ns = 0;
+	u64 next_ns = 0, key;
 	int i;
 
 	if (scx_bpf_dsq_nr_queued(LLC_DSQ(DSQ_THROTTLED, llc)) <= 0)
 		return 0;
+	/* until 6.17 or so the verifier takes a timer's callback for sleepable, like init that sets it */
+	bpf_rcu_read_lock();
 	bpf_iter_scx_dsq_new(&it, LLC_DSQ(DSQ_THROTTLED, llc), 0);
 	bpf_for(i, 0, RELEASE_BATCH) {
 		p = bpf_iter_scx_dsq_next(&it);
 		if (!p)
 			break;
-		next_ns = p->scx.dsq_vtime;
-		if (next_ns > now)
+		key = p->scx.dsq_vtime;
+		if (!next_ns || next_ns <= now)
+			next_ns = key;
+		if (key > now && !killed)
 			break;
-		if (!placement_of(p->pid, llc, now, &to))
+		if (!placement_of(p->pid, llc, now, &to) ||
+		    (key > now && to.dsq_id == LLC_DSQ(DSQ_THROTTLED, llc)))
 			continue;
 		dsq_move_vtime(&it, p, to.dsq_id, to.slice_ns, to.key);
 		/* an idle CPU sleeps through what a timer queues; a busy one may run something less urgent */
@@ -110,6 +124,7 @@ static __noinline u64 release_due(u32 llc, u64 now)
 			preempt_for(to.key, llc, to.cpu, to.restricted ? to.cpu : -1, now);
 	}
 	bpf_iter_scx_dsq_destroy(&it);
+	bpf_rcu_read_unlock();
 	return next_ns;
 }
 
@@ -117,14 +132,17 @@ static int let_go(void *map, u32 *key, struct quota_timer *quota)
 {
 	u64 now = sched_now();
 	u64 pause_ns = watch_interval_ns;
+	bool killed = now - quota->killed_at_ns >= watch_interval_ns;
 	u64 next_ns;
 	int llc;
 
+	if (killed)
+		quota->killed_at_ns = now;
+
 	if (now - READ_ONCE(last_throttle_ns) < EXACT_FOR_NS)
 		pause_ns = quota_max_ns;
-	bpf_rcu_read_lock();
 	bpf_for(llc, 0, nr_llcs) {
-		next_ns = release_due(llc, now);
+		next_ns = release_due(llc, killed, now);
 		if (!next_ns)
 			continue;
 		if (next_ns < now + quota_min_ns)
@@ -132,7 +150,6 @@ static int let_go(void *map, u32 *key, struct quota_timer *quota)
 		else if (next_ns - now < pause_ns)
 			pause_ns = next_ns - now;
 	}
-	bpf_rcu_read_unlock();
 	bpf_timer_start(&quota->timer, pause_ns, 0);
 	return 0;
 }

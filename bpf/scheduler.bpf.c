@@ -181,8 +181,8 @@ void BPF_PROG(slo_enqueue, struct task_struct *p, u64 enq_flags)
 	}
 	slice_ns = fair_slice(llc);
 	choose_tier(p, task, &at, cpu, slice_ns, woke, now);
-	if (enq_flags & SCX_ENQ_LAST) {
-		/* the CPU has nothing else: it would sleep beside a queue */
+	if ((enq_flags & SCX_ENQ_LAST) || (!restricted && scx_bpf_test_and_clear_cpu_idle(cpu))) {
+		/* the CPU has nothing else: with ENQ_LAST it would sleep beside a queue */
 		dsq_insert(p, SCX_DSQ_LOCAL, slice_of(task, llc), enq_flags);
 		return;
 	}

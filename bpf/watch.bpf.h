@@ -60,7 +60,7 @@ out:
 }
 
 /* `from`: 0 the head, who goes next, or SCX_DSQ_ITER_REV the tail, where starving tasks would be. */
-static __noinline int look_through(u64 dsq_id, u32 llc, u64 from, u64 now)
+__noinline int look_through(u64 dsq_id, u32 llc, u64 from, u64 now)
 {
 	struct bpf_iter_scx_dsq it;
 	struct task_struct *p;
@@ -69,6 +69,8 @@ static __noinline int look_through(u64 dsq_id, u32 llc, u64 from, u64 now)
 
 	if (scx_bpf_dsq_nr_queued(dsq_id) <= 0)
 		return 0;
+	/* until 6.17 or so the verifier takes a timer's callback for sleepable, like init that sets it */
+	bpf_rcu_read_lock();
 	bpf_iter_scx_dsq_new(&it, dsq_id, from);
 	bpf_for(i, 0, WATCH_DEPTH) {
 		p = bpf_iter_scx_dsq_next(&it);
@@ -83,6 +85,7 @@ static __noinline int look_through(u64 dsq_id, u32 llc, u64 from, u64 now)
 		}
 	}
 	bpf_iter_scx_dsq_destroy(&it);
+	bpf_rcu_read_unlock();
 	return 0;
 }
 
@@ -110,8 +113,6 @@ static int look(void *map, u32 *key, struct watch *watch)
 		__sync_fetch_and_add(&health.fair_fallbacks, 1);
 	policy_is_off = off;
 
-	/* Until 6.17 or so the verifier takes this callback for sleepable, like init that sets it. */
-	bpf_rcu_read_lock();
 	bpf_for(i, 0, nr_llcs) {
 		look_through(LLC_DSQ(DSQ_DEADLINE, i), i, 0, now);
 		look_through(LLC_DSQ(DSQ_FAIR, i), i, 0, now);
@@ -122,7 +123,6 @@ static int look(void *map, u32 *key, struct watch *watch)
 		look_through(CPU_DSQ(DSQ_DEADLINE, i), llc_of(i), 0, now);
 		look_through(CPU_DSQ(DSQ_FAIR, i), llc_of(i), SCX_DSQ_ITER_REV, now);
 	}
-	bpf_rcu_read_unlock();
 	raise_floor();
 	settle_groups(now);
 	bpf_timer_start(&watch->timer, watch_interval_ns, 0);
