@@ -26,6 +26,9 @@ bench: build ## every policy side by side in virtual machines: SCENARIOS="a b" P
 	@$(MAKE) -C test/bench/load
 	@node test/bench/main.ts $(if $(HELP),--help)
 
+bench-readme: setup ## put the results of `make bench` into README.md
+	@node test/bench/readme.ts
+
 test: build ## every test; ends with `N passed, N failed, N skipped`
 	@rm -rf build/test
 	@status=0; \
@@ -77,5 +80,5 @@ clean-cache: ## remove kernels, root file systems and libbpf from the cache
 
 export SCENARIOS POLICIES RUNS PEERS KERNEL VMS FRESH
 
-.PHONY: help setup build bpf demo bench test test-unit test-vm test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
+.PHONY: help setup build bpf demo bench bench-readme test test-unit test-vm test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help

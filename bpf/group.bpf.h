@@ -32,6 +32,7 @@ struct group {
 	u32 counted_weight;	/* what the parent's children_weight has of it */
 	u32 counted_parent;
 	u32 children_weight;	/* of active children */
+	u64 quota_of;		/* whose quota: another id owes nothing */
 	s64 quota_left_ns;	/* cpu.max: negative is debt */
 	u64 period_from_ns;
 	u64 throttled_from_ns;	/* period_from_ns of the last period that ran out */

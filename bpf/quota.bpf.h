@@ -31,6 +31,11 @@ static __always_inline void begin_period(struct group *group, struct slo_policy 
 	u64 passed;
 	s64 left_ns, refilled_ns;
 
+	if (group->quota_of != policy->cgroup_id) {
+		group->quota_of = policy->cgroup_id;
+		WRITE_ONCE(group->period_from_ns, 0);
+		from_ns = 0;
+	}
 	if (!from_ns) {
 		if (!__sync_val_compare_and_swap(&group->period_from_ns, 0, now))
 			group->quota_left_ns = policy->quota_ns;

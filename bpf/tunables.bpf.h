@@ -105,8 +105,12 @@ const volatile u32 victim_scan = 8;
  */
 const volatile u64 system_deadline_ns = 20 * NSEC_PER_MSEC;
 
-/* Deadline of the agent itself, which acts a few times a second and is in no hurry within that. */
-const volatile u64 agent_deadline_ns = 50 * NSEC_PER_MSEC;
+/*
+ * Deadline of the agent itself, which acts a few times a second and is in no hurry within
+ * that: its garbage collector's threads wake together, and with a deadline near the pods'
+ * they would go before whatever came 30 ms later. Longer: levels and reservations come later.
+ */
+const volatile u64 agent_deadline_ns = 250 * NSEC_PER_MSEC;
 
 /*
  * CPUs (<< SLO_CPU_SHIFT) that system work may use with a deadline; beyond it is fair
