@@ -1,7 +1,7 @@
 // node test/vm/run.ts [--kernels "6.16 7.3"|all] [--soak] [-- SUITE...] : runs the suites of test/vm/suites on each kernel,
 // in a virtual machine of its own, and writes build/test/vm-<kernel>.{xml,json} and the console's log beside them.
 // --soak: those of test/vm/soak instead, with results in build/soak; each load lasts SOAK_SECONDS.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
@@ -54,14 +54,18 @@ async function bootAndRun(kernel: Kernel, job: Job): Promise<VmResult> {
   return await bootOnce(kernel, job);
 }
 
-const onEveryKernel = ['00-', '05-', '06-', '10-'];
+const onEveryKernel = ['00-', '05-', '10-'];
+/** Where there are figures to compare with; a suite without a test would be a failure. */
+const verifierCost = (kernel: Kernel): string[] =>
+  kernel.abi in JSON.parse(readFileSync('docs/perf/verifier-cost.json', 'utf8')) ? ['06-'] : [];
 /** The oldest kernel has none of the later kernels' hints about weights and limits. */
 const onOldestKernel = [...onEveryKernel, '50-', '60-'];
 
 /** Faults and churn do not depend on the kernel's release, and take minutes: the default kernel's part. */
 const suitesFor = (kernel: Kernel, { suites, folder }: Job): readonly string[] => {
   if (suites.length > 0 || kernel.name === defaultKernelName || folder === 'soak') return suites;
-  return kernel.name === kernels[0]?.name ? onOldestKernel : onEveryKernel;
+  const always = kernel.name === kernels[0]?.name ? onOldestKernel : onEveryKernel;
+  return [...always, ...verifierCost(kernel)];
 };
 
 const outDirOf = (kernel: Kernel, job: Job): string => join(job.resultsDir, `vm-${kernel.name}`);
