@@ -30,7 +30,7 @@ const targetRows = (all: readonly Dated[]): string[][] => [
 
 /** The text between the markers. Pure. */
 export const benchSection = (all: readonly Dated[]): string => {
-  const days = [...new Set(all.map(({ day }) => day))].sort();
+  const days = [...new Set(all.map(({ day }) => day))].sort((a, b) => a.localeCompare(b));
   const targets = all.flatMap(({ result }) => result.targets);
   const met = targets.filter(({ ok }) => ok === true).length;
   const tables = all
