@@ -78,7 +78,5 @@ clean: ## remove what was built here
 clean-cache: ## remove kernels, root file systems and libbpf from the cache
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
 
-export SCENARIOS POLICIES RUNS PEERS KERNEL VMS FRESH
-
 .PHONY: help setup build bpf demo bench bench-readme test test-unit test-vm test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help

@@ -47,6 +47,14 @@ npm_packages_fit() {
   ' "$root/package-lock.json" "$root/node_modules/.package-lock.json"
 }
 
+# npm 9, which Debian 12 has, installs the package that holds Node 24 but makes no link to its command.
+link_node() {
+  local nodes=("$root"/node_modules/node-linux-*/bin/node)
+  [ -x "${nodes[0]}" ] || return 0
+  mkdir -p "$root/node_modules/.bin"
+  ln -sfn "../${nodes[0]#"$root/node_modules/"}" "$root/node_modules/.bin/node"
+}
+
 mkdir -p "$root/build"
 exec {npm_lock}>"$root/build/.setup-lock"
 flock "$npm_lock"
@@ -58,6 +66,7 @@ if ! npm_packages_fit; then
     npm install --no-save --no-audit --no-fund >&2; }) ||
     fail "cannot install the npm packages" "$(grep -m 3 'npm error' "$root/build/npm-ci.log" | tr '\n' ' ')" \
       "check the network and the npm registry, then run make setup again"
+  link_node
   npm_packages_fit || fail "no Node 24 in node_modules" "$(uname -sm) has no package node-linux-*" "use an x86-64 or arm64 Linux machine"
 fi
 exec {npm_lock}>&-
