@@ -168,18 +168,29 @@ static __always_inline void burst_ends(struct burst *burst, struct slo_stats *st
 		__sync_fetch_and_add(&st->bursts, 1);
 }
 
+/* Since then. Clocks of two CPUs may differ by a little: never negative; 0 where `since` is none. */
+static __always_inline u64 elapsed_ns(u64 since, u64 now)
+{
+	return since && now > since ? now - since : 0;
+}
+
+/* The wait so far goes to the accounts; returns it. */
+static __always_inline u64 take_wait(struct burst *burst, struct slo_stats *st, u64 now)
+{
+	u64 wait_ns = elapsed_ns(burst->wait_since_ns, now);
+
+	burst->wait_since_ns = 0;
+	burst->wait_ns += wait_ns;
+	__sync_fetch_and_add(&st->wait_ns, wait_ns);
+	return wait_ns;
+}
+
 /* The task got a CPU: account the wait that ends here. */
 static __always_inline void burst_wait_ends(struct task_struct *p, struct burst *burst, u32 slot,
 					    struct slo_policy *policy, struct slo_stats *st, u64 now)
 {
-	u64 since = burst->wait_since_ns;
-	u64 wait_ns;
+	u64 wait_ns = take_wait(burst, st, now);
 
-	/* Clocks of two CPUs may differ by a little: never a negative wait. */
-	wait_ns = since && now > since ? now - since : 0;
-	burst->wait_since_ns = 0;
-	burst->wait_ns += wait_ns;
-	__sync_fetch_and_add(&st->wait_ns, wait_ns);
 	__sync_fetch_and_add(&st->hist[hist_bucket(wait_ns)], 1);
 	if (burst->wait_ns > st->max_wait_ns)
 		st->max_wait_ns = burst->wait_ns;
@@ -196,23 +207,17 @@ static __always_inline void burst_wait_ends(struct task_struct *p, struct burst 
 /* cpu.max holds the task back: what it waited so far counts, the rest is throttle time. */
 static __always_inline void burst_throttle_begins(struct burst *burst, struct slo_stats *st, u64 now)
 {
-	u64 since = burst->wait_since_ns;
-	u64 wait_ns = since && now > since ? now - since : 0;
-
 	burst->open = true;
-	burst->wait_since_ns = 0;
-	burst->wait_ns += wait_ns;
-	__sync_fetch_and_add(&st->wait_ns, wait_ns);
+	take_wait(burst, st, now);
 	if (!burst->throttled_since_ns)
 		burst->throttled_since_ns = now;
 }
 
 static __always_inline void burst_throttle_ends(struct burst *burst, struct slo_stats *st, u64 now)
 {
-	u64 since = burst->throttled_since_ns;
-	u64 held_ns = since && now > since ? now - since : 0;
+	u64 held_ns = elapsed_ns(burst->throttled_since_ns, now);
 
-	if (!since)
+	if (!burst->throttled_since_ns)
 		return;
 	burst->throttled_since_ns = 0;
 	burst->throttled_ns += held_ns;

@@ -15,7 +15,6 @@
 struct incumbent {
 	u32 tier;		/* TIER_NONE: none */
 	bool demoted;
-	bool held_back;		/* by cpu.max: may not go on */
 	u64 key;
 };
 
@@ -38,9 +37,14 @@ enum pick {
 	PICK_KEEP = 2,		/* the incumbent comes first */
 };
 
-/* Take the earlier head of two queues; the other where that one was emptied or is not for us. */
-static __always_inline bool take_earlier(u64 shared_dsq, u64 own_dsq, u64 shared_key, u64 own_key)
+/*
+ * Take the earlier head of a kind's two queues; the other where that one was emptied or is
+ * not for us. KEY_EMPTY: nothing waits there.
+ */
+static __always_inline int take_earlier(u32 kind, u32 llc, s32 cpu, u64 shared_key, u64 own_key)
 {
+	u64 shared_dsq = LLC_DSQ(DSQ_OF_KIND(kind), (u64)llc), own_dsq = CPU_DSQ(DSQ_OF_KIND(kind), (u64)cpu);
+
 	if (own_key < shared_key)
 		return dsq_move_to_local(own_dsq) || (shared_key != KEY_EMPTY && dsq_move_to_local(shared_dsq));
 	return (shared_key != KEY_EMPTY && dsq_move_to_local(shared_dsq)) ||
@@ -88,13 +92,10 @@ __noinline int take_fair(u32 llc, s32 cpu, u64 incumbent_key)
 		return PICK_TAKEN;
 	if (incumbent_key != KEY_EMPTY && incumbent_key <= head)
 		return PICK_KEEP;
-	if (demoted_head < fair_head &&
-	    take_earlier(LLC_DSQ(DSQ_DEMOTED, llc), CPU_DSQ(DSQ_DEMOTED, cpu), demoted_key, own_demoted_key))
+	if (demoted_head < fair_head && take_earlier(WAIT_DEMOTED, llc, cpu, demoted_key, own_demoted_key))
 		return PICK_TAKEN;
-	if (fair_head != KEY_EMPTY &&
-	    take_earlier(LLC_DSQ(DSQ_FAIR, llc), CPU_DSQ(DSQ_FAIR, cpu), fair_key, own_fair_key))
-		return PICK_TAKEN;
-	return demoted_head != KEY_EMPTY && take_earlier(LLC_DSQ(DSQ_DEMOTED, llc), CPU_DSQ(DSQ_DEMOTED, cpu), demoted_key, own_demoted_key);
+	return take_earlier(WAIT_FAIR, llc, cpu, fair_key, own_fair_key) ||
+	       take_earlier(WAIT_DEMOTED, llc, cpu, demoted_key, own_demoted_key);
 }
 
 /* For the floor: only work without an SLO. */
@@ -109,8 +110,7 @@ __noinline int take_floor(u32 llc, s32 cpu, u64 incumbent_key)
 	own_key = first_of_cpu(cpuc, WAIT_FAIR, cpu);
 	if (incumbent_key != KEY_EMPTY && incumbent_key <= shared_key && incumbent_key <= own_key)
 		return PICK_KEEP;
-	return (shared_key & own_key) != KEY_EMPTY &&
-	       take_earlier(LLC_DSQ(DSQ_FAIR, llc), CPU_DSQ(DSQ_FAIR, cpu), shared_key, own_key);
+	return take_earlier(WAIT_FAIR, llc, cpu, shared_key, own_key);
 }
 
 __noinline int take_deadline(u32 llc, s32 cpu, u64 now, u64 incumbent_key)
@@ -131,8 +131,7 @@ __noinline int take_deadline(u32 llc, s32 cpu, u64 now, u64 incumbent_key)
 	}
 	if (incumbent_key != KEY_EMPTY && incumbent_key <= shared_key && incumbent_key <= own_key)
 		return PICK_KEEP;
-	return (shared_key & own_key) != KEY_EMPTY &&
-	       take_earlier(LLC_DSQ(DSQ_DEADLINE, llc), CPU_DSQ(DSQ_DEADLINE, cpu), shared_key, own_key);
+	return take_earlier(WAIT_DEADLINE, llc, cpu, shared_key, own_key);
 }
 
 /* In 1/1024 of a CPU: doubled, and doubled again, while somebody waits very long. */
@@ -172,20 +171,18 @@ static __always_inline void floor_run_begins(struct cpu_ctx *cpuc, u64 now)
 /* Of the neighbours in the LLC: work that is bound to them and to this CPU. */
 __noinline int steal_restricted(u32 llc, s32 cpu)
 {
-	u32 first = llc_first[MASKED(llc, SLO_MAX_LLCS)];
-	u32 count = llc_cpus[MASKED(llc, SLO_MAX_LLCS)];
 	int i;
 
-	if (!count || !READ_ONCE(nr_restricted_waiting))
+	if (!READ_ONCE(nr_restricted_waiting))
 		return false;
 	bpf_for(i, 0, victim_scan) {
-		u32 at = first + ((u32)cpu + 1 + i) % count;
-		u64 other = cpus_by_llc[MASKED(at, SLO_MAX_CPUS)];
+		s32 other = llc_neighbour(llc, cpu, i);
 
-		if ((u32)i >= count)
+		if (other < 0)
 			break;
-		if (dsq_move_to_local(CPU_DSQ(DSQ_DEADLINE, other)) || dsq_move_to_local(CPU_DSQ(DSQ_FAIR, other)) ||
-		    dsq_move_to_local(CPU_DSQ(DSQ_DEMOTED, other)))
+		if (dsq_move_to_local(CPU_DSQ(DSQ_DEADLINE, (u64)other)) ||
+		    dsq_move_to_local(CPU_DSQ(DSQ_FAIR, (u64)other)) ||
+		    dsq_move_to_local(CPU_DSQ(DSQ_DEMOTED, (u64)other)))
 			return true;
 	}
 	return false;

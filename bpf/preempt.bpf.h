@@ -37,6 +37,18 @@ static __noinline void sort_cpus_by_llc(void)
 	}
 }
 
+/* The LLC's CPUs one after the other, from the one after `cpu`; -1 after the last. */
+static __always_inline s32 llc_neighbour(u32 llc, s32 cpu, u32 i)
+{
+	u32 count = llc_cpus[MASKED(llc, SLO_MAX_LLCS)];
+	u32 at;
+
+	if (i >= count)
+		return -1;
+	at = llc_first[MASKED(llc, SLO_MAX_LLCS)] + ((u32)cpu + 1 + i) % count;
+	return cpus_by_llc[MASKED(at, SLO_MAX_CPUS)];
+}
+
 /* How good a victim: 0 none, KEY_EMPTY a fair task, else the running task's deadline. */
 static __always_inline u64 victim_score(struct cpu_ctx *cpuc, u64 deadline_ns, u64 now)
 {
@@ -65,7 +77,6 @@ __noinline int preempt_for(u64 deadline_ns, u32 llc, s32 near_cpu, s32 only, u64
 	struct cpu_ctx *cpuc;
 	u64 best_score = 0, score;
 	s32 best = -1;
-	u32 first, count;
 	int i;
 
 	cpuc = cpu_ctx_of(only >= 0 ? only : near_cpu);
@@ -73,16 +84,12 @@ __noinline int preempt_for(u64 deadline_ns, u32 llc, s32 near_cpu, s32 only, u64
 		best_score = victim_score(cpuc, deadline_ns, now);
 		best = only >= 0 ? only : near_cpu;
 	}
-	first = llc_first[MASKED(llc, SLO_MAX_LLCS)];
-	count = llc_cpus[MASKED(llc, SLO_MAX_LLCS)];
-	if (only < 0 && best_score != KEY_EMPTY && count) {
+	if (only < 0 && best_score != KEY_EMPTY) {
 		bpf_for(i, 0, victim_scan) {
-			u32 at = first + ((u32)near_cpu + 1 + i) % count;
-			s32 cpu;
+			s32 cpu = llc_neighbour(llc, near_cpu, i);
 
-			if ((u32)i >= count)
+			if (cpu < 0)
 				break;
-			cpu = cpus_by_llc[MASKED(at, SLO_MAX_CPUS)];
 			cpuc = cpu_ctx_of(cpu);
 			if (!cpuc)
 				continue;

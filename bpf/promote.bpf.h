@@ -33,13 +33,7 @@ static __always_inline void note_importance(u32 llc, u32 importance, u64 now)
 static __always_inline bool account_of_queued(struct task_ctx *task, u32 llc, struct account *at)
 {
 	at->slot = task->cache.slot;
-	at->policy = policy_of(at->slot);
-	if (!at->policy)
-		return false;
-	at->slo_slot = at->slot == SLO_SLOT_SYSTEM ? SLO_SLOT_SYSTEM : at->policy->slo_slot;
-	at->slo = policy_of(at->slo_slot);
-	at->st = stats_of(at->slo_slot, llc);
-	return at->slo && at->st;
+	return fill_account(at, llc);
 }
 
 /* Enough credit to run for a tick? Then the task's new deadline, else 0. */
@@ -57,7 +51,7 @@ __noinline u64 promotion_deadline(s32 pid, u32 llc, u64 now)
 	task = ctx_of(p);
 	if (!task || now < task->shed_until_ns || !account_of_queued(task, llc, &at))
 		goto out;
-	relative_ns = relative_deadline(p, &at, now);
+	relative_ns = relative_deadline(p, &at);
 	reservation_of(at.slo, at.slo_slot, &r);
 	if (!relative_ns || credit_of(&r, now) < (s64)tick_ns)
 		goto out;

@@ -40,7 +40,6 @@ __noinline int placement_of(s32 pid, u32 llc, u64 now, struct placement *to)
 	struct task_ctx *task;
 	struct account at;
 	u64 until_ns;
-	u32 kind;
 	bool found = false;
 
 	if (!to)
@@ -68,9 +67,7 @@ __noinline int placement_of(s32 pid, u32 llc, u64 now, struct placement *to)
 	choose_tier(p, task, &at, to->cpu, to->slice_ns, true, now);
 	to->deadline = task->tier == TIER_DEADLINE;
 	to->restricted = task->restricted;
-	kind = wait_kind_of(task);
-	joins_queue(task, kind, llc, to->cpu);
-	to->dsq_id = task->restricted ? CPU_DSQ(DSQ_OF_KIND(kind), (u64)to->cpu) : LLC_DSQ(DSQ_OF_KIND(kind), llc);
+	to->dsq_id = joins_queue(task, llc, to->cpu);
 	to->key = to->deadline ? task->deadline_ns : task->vtime_ns;
 	if (!to->deadline)
 		waker_waits(task, at.slot);

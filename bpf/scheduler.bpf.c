@@ -88,17 +88,14 @@ static __always_inline s32 home_cpu(struct task_struct *p, bool *idle)
 /* An idle CPU of the LLC, claimed; -1: none. */
 __noinline int idle_cpu_near(u32 llc, s32 cpu)
 {
-	u32 first = llc_first[MASKED(llc, SLO_MAX_LLCS)];
-	u32 count = llc_cpus[MASKED(llc, SLO_MAX_LLCS)];
 	int i;
 
 	if (scx_bpf_test_and_clear_cpu_idle(cpu))
 		return cpu;
 	bpf_for(i, 0, victim_scan) {
-		u32 at = first + ((u32)cpu + 1 + i) % (count ?: 1);
-		s32 near = cpus_by_llc[MASKED(at, SLO_MAX_CPUS)];
+		s32 near = llc_neighbour(llc, cpu, i);
 
-		if ((u32)i >= count)
+		if (near < 0)
 			break;
 		if (scx_bpf_test_and_clear_cpu_idle(near))
 			return near;
@@ -155,7 +152,7 @@ void BPF_PROG(slo_enqueue, struct task_struct *p, u64 enq_flags)
 	bool restricted, idle = false;
 	s32 cpu, idle_cpu;
 	struct account at;
-	u32 llc, kind;
+	u32 llc;
 
 	if (is_kthread(p) && p->nr_cpus_allowed == 1) {
 		if (task)
@@ -186,9 +183,7 @@ void BPF_PROG(slo_enqueue, struct task_struct *p, u64 enq_flags)
 		dsq_insert(p, SCX_DSQ_LOCAL, slice_of(task, llc), enq_flags);
 		return;
 	}
-	kind = wait_kind_of(task);
-	dsq_id = restricted ? CPU_DSQ(DSQ_OF_KIND(kind), (u64)cpu) : LLC_DSQ(DSQ_OF_KIND(kind), (u64)llc);
-	joins_queue(task, kind, llc, cpu);
+	dsq_id = joins_queue(task, llc, cpu);
 	if (task->tier == TIER_DEADLINE) {
 		note_importance(llc, at.slo->importance, now);
 		dsq_insert_vtime(p, dsq_id, deadline_slice_ns, task->deadline_ns, enq_flags);
@@ -202,12 +197,13 @@ void BPF_PROG(slo_enqueue, struct task_struct *p, u64 enq_flags)
 	 * select_cpu is skipped for some wake-ups, and a CPU may have gone idle since it
 	 * looked: that one saw empty queues and would sleep on.
 	 */
-	if (restricted)
+	if (restricted) {
 		idle_cpu = idle ? cpu : -1;
-	else
+	} else {
 		idle_cpu = idle_cpu_near(llc, cpu);
-	if (idle_cpu < 0 && !restricted && nr_online_cpus > victim_scan)
-		idle_cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+		if (idle_cpu < 0 && nr_online_cpus > victim_scan)
+			idle_cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+	}
 	if (idle_cpu >= 0) {
 		scx_bpf_kick_cpu(idle_cpu, KICK_IDLE);
 		return;
@@ -226,10 +222,8 @@ static __always_inline void refresh_incumbent(struct task_struct *prev, struct c
 	if (!task || !account_of(prev, &task->cache, llc, &at))
 		return;
 	charge(prev, task, &at, cpuc, llc, now);
-	if (held_back_until(prev, &at, llc, now)) {
-		inc->held_back = true;
+	if (held_back_until(prev, &at, llc, now))
 		return;
-	}
 	keep_place(prev, task, &at, cpu, now);
 	inc->tier = task->tier;
 	inc->demoted = task->demoted;
@@ -351,7 +345,7 @@ void BPF_PROG(slo_running, struct task_struct *p)
 			advance_clock(&fair_clock_ns, task->base_ns);
 	}
 	/* its siblings used the quota up while it was queued: it comes back to enqueue at once */
-	if (is_limited(p, at.policy) && throttled_until(at.slot, llc, now)) {
+	if (held_back_until(p, &at, llc, now)) {
 		task_set_slice(p, 0);
 		scx_bpf_kick_cpu(cpu, KICK_PREEMPT);
 	}

@@ -55,11 +55,9 @@ struct account {
 	struct slo_stats *st;		/* of slo_slot */
 };
 
-/* `llc` chooses the counters' shard. */
-static __always_inline bool account_of(struct task_struct *p, struct slot_cache *cache, u32 llc,
-				       struct account *at)
+/* What hangs off at->slot; `llc` chooses the counters' shard. */
+static __always_inline bool fill_account(struct account *at, u32 llc)
 {
-	at->slot = slot_of_task(p, cache);
 	at->policy = policy_of(at->slot);
 	if (!at->policy)
 		return false;
@@ -67,6 +65,13 @@ static __always_inline bool account_of(struct task_struct *p, struct slot_cache 
 	at->slo = at->slo_slot == at->slot ? at->policy : policy_of(at->slo_slot);
 	at->st = stats_of(at->slo_slot, llc);
 	return at->slo && at->st;
+}
+
+static __always_inline bool account_of(struct task_struct *p, struct slot_cache *cache, u32 llc,
+				       struct account *at)
+{
+	at->slot = slot_of_task(p, cache);
+	return fill_account(at, llc);
 }
 
 #endif /* SCX_SLO_SLOT_BPF_H */

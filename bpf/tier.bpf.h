@@ -11,6 +11,7 @@
 #define SCX_SLO_TIER_BPF_H
 
 #include "task.bpf.h"
+#include "queue.bpf.h"
 #include "group.bpf.h"
 #include "credit.bpf.h"
 #include "quota.bpf.h"
@@ -26,7 +27,7 @@ static __always_inline bool is_exempt_from_credit(struct task_struct *p)
 }
 
 /* What a task may ask for: 0 is fair work, else its relative deadline. */
-static __always_inline u64 relative_deadline(struct task_struct *p, struct account *at, u64 now)
+static __always_inline u64 relative_deadline(struct task_struct *p, struct account *at)
 {
 	if (is_kthread(p))
 		return kthread_deadline_ns;
@@ -120,7 +121,7 @@ static __always_inline bool enter_deadline_tier(struct task_struct *p, struct ta
 static __always_inline void choose_tier(struct task_struct *p, struct task_ctx *task, struct account *at,
 					s32 cpu, u64 slice_ns, bool fresh, u64 now)
 {
-	u64 relative_ns = relative_deadline(p, at, now);
+	u64 relative_ns = relative_deadline(p, at);
 
 	task->demoted = false;
 	if (relative_ns) {
@@ -188,13 +189,19 @@ static __always_inline u32 wait_kind_of(const struct task_ctx *task)
 	return task->demoted ? WAIT_DEMOTED : WAIT_FAIR;
 }
 
-/* The task joins one of our queues: counted before it is there, so that nobody overlooks it. */
-static __always_inline void joins_queue(struct task_ctx *task, u32 kind, u32 llc, s32 cpu)
+/*
+ * The task joins the queue of its tier, which is returned: the LLC's, or the CPU's own if it
+ * is restricted. Counted before it is there, so that nobody overlooks it.
+ */
+static __always_inline u64 joins_queue(struct task_ctx *task, u32 llc, s32 cpu)
 {
+	u64 kind = wait_kind_of(task);
+
 	task->queue_kind = kind;
 	task->queue_restricted = task->restricted;
 	task->queue_at = task->restricted ? (u32)cpu : llc;
 	add_waiting(kind, task->restricted, task->queue_at, 1);
+	return task->restricted ? CPU_DSQ(DSQ_OF_KIND(kind), (u64)cpu) : LLC_DSQ(DSQ_OF_KIND(kind), (u64)llc);
 }
 
 /* Between two kinds of queue, in the same place. */

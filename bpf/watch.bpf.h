@@ -119,7 +119,8 @@ static int look(void *map, u32 *key, struct watch *watch)
 		look_through(LLC_DSQ(DSQ_FAIR, i), i, SCX_DSQ_ITER_REV, now);
 		look_through(LLC_DSQ(DSQ_DEMOTED, i), i, 0, now);
 	}
-	bpf_for(i, 0, nr_cpus) {
+	/* most nodes never have any: nothing to ask of each CPU's queues */
+	bpf_for(i, 0, READ_ONCE(nr_restricted_waiting) ? nr_cpus : 0) {
 		look_through(CPU_DSQ(DSQ_DEADLINE, i), llc_of(i), 0, now);
 		look_through(CPU_DSQ(DSQ_FAIR, i), llc_of(i), SCX_DSQ_ITER_REV, now);
 	}

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { GOOD_KERNEL_TYPES, GOOD_NODE_FACTS } from '../../test/fakes/node-facts.ts';
 import { exitRecord } from '../exit-record.ts';
 import { failure } from '../failure.ts';
 import type { NodeFacts } from '../kernel/node-facts.ts';
@@ -8,20 +9,9 @@ import { type KernelQuestion, kernelChecks } from './kernel-checks.ts';
 import { type MachineFacts, machineChecks, partChecks } from './machine-checks.ts';
 import { isHealthy, jsonReport, textReport } from './report.ts';
 
-const types = { opsMembers: ['init'], createDsqParameters: 2, enableWorkers: ['w'], hasExtServer: true };
-const good: NodeFacts = {
-  kernel: '7.3.4',
-  capabilities: (1n << 38n) | (1n << 39n),
-  types,
-  schedExt: { state: 'disabled', ops: '' },
-  cgroup2: '/sys/fs/cgroup',
-  cpuControllerV2: true,
-  commandLine: '',
-};
-
 const kernel = (change: Partial<NodeFacts>, question: Partial<KernelQuestion> = {}) =>
   kernelChecks({
-    facts: { ...good, ...change },
+    facts: { ...GOOD_NODE_FACTS, ...change },
     wanted: 'enforce',
     enforcing: false,
     agentAnswers: false,
@@ -51,7 +41,7 @@ describe('the kernel', () => {
     const checks = kernel({
       cpuControllerV2: false,
       commandLine: 'isolcpus=1',
-      types: { ...types, enableWorkers: [], createDsqParameters: 3, hasExtServer: false },
+      types: { ...GOOD_KERNEL_TYPES, enableWorkers: [], createDsqParameters: 3, hasExtServer: false },
       schedExt: { state: 'enabled', ops: 'lavd' },
     });
     expect(bad(checks)).toEqual([
@@ -71,7 +61,7 @@ describe('the kernel', () => {
   });
 
   it('that enforces in spite of a risk does not fail', () => {
-    const risky = { types: { ...types, enableWorkers: [] } };
+    const risky = { types: { ...GOOD_KERNEL_TYPES, enableWorkers: [] } };
     expect(bad(kernel(risky, { enforcing: true, agentAnswers: true }))).toEqual(['attach-hang warn']);
   });
 

@@ -1,30 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { GOOD_KERNEL_TYPES, GOOD_NODE_FACTS } from '../../test/fakes/node-facts.ts';
 import { failure } from '../failure.ts';
 import type { NodeFacts } from './node-facts.ts';
 import { type PreflightOptions, preflight } from './preflight.ts';
 
-const types = {
-  opsMembers: ['init'],
-  createDsqParameters: 2,
-  enableWorkers: ['scx_enable_workfn'],
-  hasExtServer: true,
-};
 const broken = failure('SLO_E_BTF', 'broken', 'wrong magic 0x0', 'build it again');
-
-const good: NodeFacts = {
-  kernel: '7.3.4',
-  capabilities: (1n << 38n) | (1n << 39n),
-  types,
-  schedExt: { state: 'disabled', ops: '' },
-  cgroup2: '/sys/fs/cgroup',
-  cpuControllerV2: true,
-  commandLine: 'root=/dev/vda ro isolcpus=nohz,2-3',
-};
 const strict: PreflightOptions = { allowAttachHang: false };
 
 const judge = (change: Partial<NodeFacts>, options: Partial<PreflightOptions> = {}) =>
-  preflight({ ...good, ...change }, { ...strict, ...options });
+  preflight({ ...GOOD_NODE_FACTS, ...change }, { ...strict, ...options });
 
 describe('preflight', () => {
   it('lets a good node enforce', () => {
@@ -39,12 +24,22 @@ describe('preflight', () => {
     ['CAP_BPF alone', { capabilities: 1n << 39n }, 'NoCapability', false],
     ['no sched_ext', { schedExt: undefined }, 'NoSchedExt', true],
     ['hybrid cgroups', { cpuControllerV2: false }, 'NoCgroupV2', true],
-    ['a leaked kfunc argument', { types: { ...types, createDsqParameters: 3 } }, 'MalformedBtf', true],
-    ['no kfunc prototype', { types: { ...types, createDsqParameters: undefined } }, 'MalformedBtf', true],
+    [
+      'a leaked kfunc argument',
+      { types: { ...GOOD_KERNEL_TYPES, createDsqParameters: 3 } },
+      'MalformedBtf',
+      true,
+    ],
+    [
+      'no kfunc prototype',
+      { types: { ...GOOD_KERNEL_TYPES, createDsqParameters: undefined } },
+      'MalformedBtf',
+      true,
+    ],
     ['another scheduler', { schedExt: { state: 'enabled', ops: 'lavd_1.0' } }, 'OtherScheduler', true],
     ['isolcpus', { commandLine: 'quiet isolcpus=1-3' }, 'IsolatedCpus', true],
     ['isolcpus with domain', { commandLine: 'isolcpus=nohz,domain,1' }, 'IsolatedCpus', true],
-    ['the attach hang', { types: { ...types, enableWorkers: [] } }, 'AttachHang', true],
+    ['the attach hang', { types: { ...GOOD_KERNEL_TYPES, enableWorkers: [] } }, 'AttachHang', true],
   ])('refuses to enforce with %s', (_, change, code, canObserve) => {
     const verdict = judge(change);
     expect(verdict.canEnforce).toBe(false);
@@ -67,16 +62,19 @@ describe('preflight', () => {
   });
 
   it('lets the operator take the one risk that can be taken', () => {
-    expect(judge({ types: { ...types, enableWorkers: [] } }, { allowAttachHang: true }).canEnforce).toBe(
-      true,
-    );
+    expect(
+      judge({ types: { ...GOOD_KERNEL_TYPES, enableWorkers: [] } }, { allowAttachHang: true }).canEnforce,
+    ).toBe(true);
   });
 
   it('always explains a refusal, and never lets a node enforce that cannot observe', () => {
     const facts = fc.record<NodeFacts>({
       kernel: fc.string(),
       capabilities: fc.option(fc.bigInt({ min: 0n, max: 2n ** 41n }), { nil: undefined }),
-      types: fc.constantFrom(undefined, broken, types, { ...types, enableWorkers: [] }),
+      types: fc.constantFrom(undefined, broken, GOOD_KERNEL_TYPES, {
+        ...GOOD_KERNEL_TYPES,
+        enableWorkers: [],
+      }),
       schedExt: fc.option(
         fc.record({
           state: fc.constantFrom('disabled', 'enabling', 'enabled', 'disabling'),

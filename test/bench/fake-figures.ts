@@ -1,5 +1,6 @@
 /** Figures for tests of the judges: what a window found, with everything else as it should be. */
 import type { Figures, PodFigures, WindowFigures } from './figures.ts';
+import type { MeasuredRun, MeasuredWindow } from './measured.ts';
 
 type Latency = NonNullable<PodFigures['latency']>;
 
@@ -52,6 +53,18 @@ export const window = (
 });
 
 export const figures = (...windows: WindowFigures[]): Figures => ({ cpus: 1, windows });
+
+/** One boot of noisy-neighbour with these windows. */
+export const measuredRun = (run: number, ...windows: MeasuredWindow[]): MeasuredRun => ({
+  scenario: 'noisy-neighbour',
+  run,
+  kernel: '7.3.4',
+  cpus: 1,
+  llcs: 1,
+  order: [],
+  nsPerTurn: 14,
+  windows,
+});
 
 /** `met`, `missed` or `unknown` of each target, in order. */
 export const verdicts = (targets: readonly { ok: boolean | undefined }[]): string[] =>

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { figures, latency, window } from './fake-figures.ts';
+import { figures, latency, measuredRun, window } from './fake-figures.ts';
 import { median, pairedRatios, windowsOf } from './figures.ts';
-import type { MeasuredRun, MeasuredService, MeasuredWindow } from './measured.ts';
+import type { MeasuredService, MeasuredWindow } from './measured.ts';
 import { figuresOf } from './measured-figures.ts';
 import { noisyNeighbour } from './scenarios/noisy-neighbour.ts';
 import { p99Of } from './targets.ts';
@@ -48,19 +48,8 @@ const measured = (change: Partial<MeasuredWindow> = {}): MeasuredWindow => ({
   ...change,
 });
 
-const run = (...windows: MeasuredWindow[]): MeasuredRun => ({
-  scenario: 'noisy-neighbour',
-  run: 0,
-  kernel: '7.3.4',
-  cpus: 1,
-  llcs: 1,
-  order: [],
-  nsPerTurn: 14,
-  windows,
-});
-
 const only = (change: Partial<MeasuredWindow> = {}) => {
-  const [found] = figuresOf(noisyNeighbour, [run(measured(change))]).windows;
+  const [found] = figuresOf(noisyNeighbour, [measuredRun(0, measured(change))]).windows;
   if (found === undefined) throw new Error('no window');
   return found;
 };
@@ -110,7 +99,7 @@ test('programs: nanoseconds by wake-up and share of the CPU', () => {
 });
 
 test('a window that failed has no say', () => {
-  const found = figuresOf(noisyNeighbour, [run(measured({ failure: 'it left' }))]);
+  const found = figuresOf(noisyNeighbour, [measuredRun(0, measured({ failure: 'it left' }))]);
   expect(windowsOf(found, 'scx-slo')).toEqual([]);
 });
 

@@ -150,7 +150,7 @@ const bench = async (): Promise<number> => {
   const missing = needed.filter((file) => !existsSync(join(project, file)));
   if (missing.length > 0) throw new UsageError(`not built: ${missing.join(', ')}. Run it as \`make bench\`.`);
   mkdirSync(outDir, { recursive: true });
-  await bundleNodeSide(project);
+  await bundleNodeSide();
   const given = words('PEERS') ?? [];
   const gathered = gatherPeers({
     project,

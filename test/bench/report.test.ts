@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import type { MeasuredRun, MeasuredWindow } from './measured.ts';
+import { measuredRun } from './fake-figures.ts';
+import type { MeasuredWindow } from './measured.ts';
 import { pictureOf } from './pictures.ts';
 import { reportMarkdown, terminalText } from './report.ts';
 import { resultOf } from './result.ts';
@@ -42,19 +43,8 @@ const measured = (policy: string, { p99Ms, backlog = 0 }: Api, failure?: string)
   waits: { api: { bursts: 1000, misses: { sched: 2 } } },
 });
 
-const run = (index: number, ...windows: MeasuredWindow[]): MeasuredRun => ({
-  scenario: 'noisy-neighbour',
-  run: index,
-  kernel: '7.3.4',
-  cpus: 1,
-  llcs: 1,
-  order: [],
-  nsPerTurn: 14,
-  windows,
-});
-
 const runs = [0, 1, 2].map((index) =>
-  run(
+  measuredRun(
     index,
     measured('alone', { p99Ms: 8 }),
     measured('eevdf', { p99Ms: 900, backlog: 90 }),
@@ -98,7 +88,9 @@ test('the report says what was found, also what fell short and what did not run'
 });
 
 test('a wrong instrument is said before any figure', () => {
-  const late = resultOf(noisyNeighbour, [run(0, { ...measured('alone', { p99Ms: 8 }), maxLateMs: 30 })]);
+  const late = resultOf(noisyNeighbour, [
+    measuredRun(0, { ...measured('alone', { p99Ms: 8 }), maxLateMs: 30 }),
+  ]);
   const section = reportMarkdown([late]).split('## noisy-neighbour')[1] ?? '';
   expect(section.indexOf('Checks of the instrument that failed')).toBeGreaterThan(0);
   expect(section.indexOf('Checks of the instrument that failed')).toBeLessThan(section.indexOf('| policy |'));
@@ -112,7 +104,7 @@ test('pictures: percentiles of the primary service, or bars', () => {
     services: [],
     podSeconds: { heavy: heavy * 12, light: (1 - heavy) * 12 },
   });
-  const shares = resultOf(weights, [run(0, pods(0.75)), run(1, pods(0.8))]);
+  const shares = resultOf(weights, [measuredRun(0, pods(0.75)), measuredRun(1, pods(0.8))]);
   expect(shares.chart?.rows[0]).toEqual({
     name: 'heavy / light, 3 : 1 requested',
     values: { 'scx-slo': [3, 4] },

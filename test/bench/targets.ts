@@ -90,35 +90,27 @@ export const sustained = (figures: Figures, caseName: string, pod: string, polic
   };
 };
 
-export const ratioAtMost = (
+type RatioTarget = (
   figures: Figures,
   caseName: string,
   what: string,
   base: string,
   one: Read,
   limit: number,
-): Target =>
-  atMost(
-    `${what} at most ${limit} x ${base}`,
-    pairedRatios(figures, OURS, base, caseName, one),
-    limit,
-    TIMES,
-  );
+) => Target;
 
-export const ratioAtLeast = (
-  figures: Figures,
-  caseName: string,
-  what: string,
-  base: string,
-  one: Read,
-  limit: number,
-): Target =>
-  atLeast(
-    `${what} at least ${limit} x ${base}`,
-    pairedRatios(figures, OURS, base, caseName, one),
-    limit,
-    TIMES,
-  );
+const ratioTarget =
+  (judge: typeof atMost, words: string): RatioTarget =>
+  (figures, caseName, what, base, one, limit) =>
+    judge(
+      `${what} ${words} ${limit} x ${base}`,
+      pairedRatios(figures, OURS, base, caseName, one),
+      limit,
+      TIMES,
+    );
+
+export const ratioAtMost = ratioTarget(atMost, 'at most');
+export const ratioAtLeast = ratioTarget(atLeast, 'at least');
 
 export const missesAtMost = (figures: Figures, caseName: string, pod: string, share: number): Target =>
   atMost(

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { poissonArrivals } from './arrivals.ts';
+import { measuredRun } from './fake-figures.ts';
 import type { MeasuredRun, MeasuredWindow } from './measured.ts';
 import { figuresOf } from './measured-figures.ts';
 import { ALONE_AGAIN } from './scenario.ts';
@@ -60,17 +61,8 @@ const measured = (
 };
 
 const broken = (alone: Spoil, again: Spoil, eevdf: Spoil): string[] => {
-  const runs: MeasuredRun[] = [
-    {
-      scenario: 'noisy-neighbour',
-      run: 0,
-      kernel: '7.3.4',
-      cpus: 1,
-      llcs: 1,
-      order: [],
-      nsPerTurn: 14,
-      windows: [measured('alone', alone), measured('eevdf', eevdf), measured(ALONE_AGAIN, again)],
-    },
+  const runs = [
+    measuredRun(0, measured('alone', alone), measured('eevdf', eevdf), measured(ALONE_AGAIN, again)),
   ];
   return validityOf(noisyNeighbour, runs, figuresOf(noisyNeighbour, runs))
     .filter(({ ok }) => !ok)

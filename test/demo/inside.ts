@@ -2,8 +2,7 @@
  * The demo on the node itself: `inside.mjs PROJECT-DIR OUT-DIR`. Runs as root on a kernel with sched_ext, in the
  * demo's virtual machine or (HOST=1) on this machine. Leaves OUT-DIR/measured.json and logs.
  */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
 import { argv, execPath } from 'node:process';
@@ -11,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { STEADY_ENGINE } from '../bench/engine-flags.ts';
 import { admitAll } from './admission.ts';
 import { startAgent } from './agent-process.ts';
+import { exitAfter, readAhead, say } from './guest-program.ts';
 import { closeNodeCgroups, openNodeCgroups } from './node-cgroups.ts';
 import { type PhaseContext, type PhasePlan, runPhase, setFrozen } from './node-phase.ts';
 import type { Pod } from './pod.ts';
@@ -35,20 +35,6 @@ const programs = join(project, 'build/vm/demo');
 const logDir = join(out, 'logs');
 const podsDir = '/run/scx-slo-demo/pods';
 const cpus = availableParallelism();
-const startedMs = performance.now();
-
-const say = (text: string): void => {
-  process.stdout.write(`${((performance.now() - startedMs) / 1000).toFixed(1).padStart(6)} s  ${text}\n`);
-};
-
-/** Disks are slow in an emulated machine: what runs later must not be read then. */
-const readAhead = (): void => {
-  const files = [
-    execPath,
-    ...[dist, programs].flatMap((dir) => readdirSync(dir).map((file) => join(dir, file))),
-  ];
-  execFileSync('sh', ['-c', 'cat -- "$@" 2>/dev/null >/dev/null || true', 'sh', ...files]);
-};
 
 /** Lets a service finish what the last phase left in its queue; batch pauses meanwhile. */
 const drained = async (service: RunningPod, batch: readonly RunningPod[]): Promise<void> => {
@@ -149,7 +135,7 @@ const main = async (): Promise<void> => {
   const closeNetwork = openNodeNetwork();
   const restoreHugePages = stopHugePages();
   try {
-    readAhead();
+    readAhead([dist, programs]);
     const phases = await measure();
     const measured: Measured = {
       kernel: release(),
@@ -169,12 +155,4 @@ const main = async (): Promise<void> => {
   }
 };
 
-await main().then(
-  () => process.exit(0),
-  (error: unknown) => {
-    process.stdout.write(
-      `error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
-    process.exit(1);
-  },
-);
+await exitAfter(main);

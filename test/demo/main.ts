@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
+import { BUNDLE_OPTIONS } from '../../bundle-options.ts';
 import { chooseAccelerator } from '../vm/accel.ts';
 import { prepareAssets } from '../vm/assets.ts';
 import { runInVm } from '../vm/boot.ts';
@@ -26,21 +27,13 @@ class DemoFailure extends Error {}
 
 const bundle = async (): Promise<void> => {
   await build({
-    absWorkingDir: project,
+    ...BUNDLE_OPTIONS,
     entryPoints: {
       inside: 'test/demo/inside.ts',
       load: 'test/bench/load.ts',
       service: 'test/bench/service.ts',
     },
     outdir: 'build/vm/demo',
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
     logLevel: 'warning',
   });
 };

@@ -3,12 +3,13 @@
  * or JOB. Runs as root on a kernel with sched_ext. Leaves OUT-DIR/measured.json and logs.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
-import { argv, execPath } from 'node:process';
+import { argv } from 'node:process';
 import { hostSysfs } from '../../../agent/kernel/sysfs.ts';
 import { readTopology } from '../../../agent/kernel/topology.ts';
+import { exitAfter, readAhead, say } from '../../demo/guest-program.ts';
 import { closeNodeCgroups, openNodeCgroups } from '../../demo/node-cgroups.ts';
 import { stopHugePages } from '../../demo/quiet-kernel.ts';
 import type { Job, MeasuredRun, MeasuredWindow } from '../measured.ts';
@@ -22,17 +23,6 @@ const dist = join(project, 'build/dist');
 const logDir = join(out, 'logs');
 const podsDir = '/run/scx-slo-bench/pods';
 const cpus = availableParallelism();
-const startedMs = performance.now();
-
-const say = (text: string): void => {
-  process.stdout.write(`${((performance.now() - startedMs) / 1000).toFixed(1).padStart(6)} s  ${text}\n`);
-};
-
-/** Disks are slow in an emulated machine: what runs later must not be read then. */
-const readAhead = (): void => {
-  const files = [execPath, program, ...readdirSync(dist).map((file) => join(dist, file))];
-  execFileSync('sh', ['-c', 'cat -- "$@" 2>/dev/null >/dev/null || true', 'sh', ...files]);
-};
 
 /** A window that a step of rising load ends at. */
 const isFull = (scenario: Scenario, window: MeasuredWindow): boolean => {
@@ -79,7 +69,7 @@ const main = async (): Promise<void> => {
   openNodeCgroups(cpus);
   const restoreHugePages = stopHugePages();
   try {
-    readAhead();
+    readAhead([dist], [program]);
     const nsPerTurn = Number(execFileSync(program, ['calibrate'], { encoding: 'utf8' })) / 1e6;
     const topology = readTopology(hostSysfs);
     say(`${cpus} CPUs, ${topology.llcCount} LLCs, ${nsPerTurn.toFixed(2)} ns a turn`);
@@ -101,12 +91,4 @@ const main = async (): Promise<void> => {
   }
 };
 
-await main().then(
-  () => process.exit(0),
-  (error: unknown) => {
-    process.stdout.write(
-      `error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
-    process.exit(1);
-  },
-);
+await exitAfter(main);

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { AgentProcess, eventually, killAgents, schedExt } from './agent-process.ts';
 import { fact } from './facts.ts';
-import { GuestNode } from './guest-pods.ts';
+import { addServiceAndBatch, GuestNode, loadServiceAndBatch } from './guest-pods.ts';
 
 const node = new GuestNode();
 afterEach(async () => {
@@ -29,16 +29,11 @@ const fairFallbacks = (): number => {
 
 const start = (name: string): Promise<AgentProcess> => AgentProcess.enforce(name, node.podsDir);
 
-const addPods = () => ({
-  api: node.add('api', { 'scx-slo.io/budget-ms': '20', 'scx-slo.io/importance': '90' }),
-  batch: node.add('batch', undefined),
-});
+const addPods = () => addServiceAndBatch(node);
 
-/** Twice as many busy loops as CPUs, and a service that sleeps and works in turns. */
-const load = ({ api, batch }: ReturnType<typeof addPods>): void => {
-  node.run(api, 2, 'while :; do i=0; while [ $i -lt 200 ]; do i=$((i+1)); done; sleep 0.01; done');
-  node.spin(batch, 4);
-};
+/** Twice as many busy loops as CPUs. */
+const load = (pods: ReturnType<typeof addPods>): void =>
+  loadServiceAndBatch(node, pods, { services: 2, loops: 4 });
 
 describe('a node that enforces', () => {
   test('kill -9 of the agent under load: the kernel schedules by itself within 1 s, no task dies', async () => {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AgentProcess, eventually, killAgents, schedExt } from './agent-process.ts';
 import { fact } from './facts.ts';
-import { GuestNode } from './guest-pods.ts';
+import { addServiceAndBatch, GuestNode, loadServiceAndBatch } from './guest-pods.ts';
 
 /** Loading the scheduler again on a saturated, emulated node takes most of a minute. */
 vi.setConfig({ testTimeout: 300_000 });
@@ -25,16 +25,10 @@ afterAll(() => node.close());
 const start = (name: string, ...more: string[]): Promise<AgentProcess> =>
   AgentProcess.enforce(name, node.podsDir, ['--state-dir', stateDir, ...more]);
 
-const addPods = () => ({
-  api: node.add('api', { 'scx-slo.io/budget-ms': '20', 'scx-slo.io/importance': '90' }),
-  batch: node.add('batch', undefined),
-});
+const addPods = () => addServiceAndBatch(node);
 
-/** A service that sleeps and works in turns, beside busy loops. */
-const load = ({ api, batch }: ReturnType<typeof addPods>): void => {
-  node.run(api, 1, 'while :; do i=0; while [ $i -lt 200 ]; do i=$((i+1)); done; sleep 0.01; done');
-  node.spin(batch, 3);
-};
+const load = (pods: ReturnType<typeof addPods>): void =>
+  loadServiceAndBatch(node, pods, { services: 1, loops: 3 });
 
 interface DoctorAnswer {
   checks: { id: string; status: string; text: string }[];

@@ -90,3 +90,20 @@ export class GuestNode {
     rmSync(this.podsDir, { recursive: true, force: true });
   }
 }
+
+/** What a node has to choose between: a service in a hurry, and batch without an SLO. */
+export const addServiceAndBatch = (node: GuestNode): { api: GuestPod; batch: GuestPod } => ({
+  api: node.add('api', { 'scx-slo.io/budget-ms': '20', 'scx-slo.io/importance': '90' }),
+  batch: node.add('batch', undefined),
+});
+
+/** Service processes that sleep and work in turns, beside busy loops. */
+export const loadServiceAndBatch = (
+  node: GuestNode,
+  { api, batch }: ReturnType<typeof addServiceAndBatch>,
+  count: { services: number; loops: number },
+): void => {
+  const work = 'while :; do i=0; while [ $i -lt 200 ]; do i=$((i+1)); done; sleep 0.01; done';
+  node.run(api, count.services, work);
+  node.spin(batch, count.loops);
+};
