@@ -47,6 +47,20 @@ npm_packages_fit() {
   ' "$root/package-lock.json" "$root/node_modules/.package-lock.json"
 }
 
+# node_24 TEMPORARY-DIRECTORY PACKAGE : builder of an asset that holds Node 24 alone.
+node_24() { npm install --prefix "$1" --no-save --no-audit --no-fund --ignore-scripts "$2" >&2; }
+
+# Puts Node 24 first in PATH. npm must run on it, too: on an older one it silently leaves out optional packages whose
+# engines want more, such as the native parts of the test runner.
+use_node_24() {
+  local machine=x64 version dir
+  [ "$(uname -m)" != aarch64 ] || machine=arm64
+  version=$(sed -n "s/.*\"node-linux-$machine\": \"\(.*\)\".*/\1/p" "$root/package.json")
+  dir=$(asset "node-$version-$machine" node_24 "node-linux-$machine@$version") ||
+    fail "cannot install Node $version" "npm could not; its lines are above" "check the network and the npm registry, then run again"
+  PATH="$dir/node_modules/node-linux-$machine/bin:$PATH"
+}
+
 # npm 9, which Debian 12 has, installs the package that holds Node 24 but makes no link to its command.
 link_node() {
   local nodes=("$root"/node_modules/node-linux-*/bin/node)
@@ -60,6 +74,7 @@ exec {npm_lock}>"$root/build/.setup-lock"
 flock "$npm_lock"
 if ! npm_packages_fit; then
   say "installing the npm packages of the lock file"
+  use_node_24
   # A registry mirror may lack packages that are optional and for other platforms; npm ci then calls the lock file
   # out of sync (EUSAGE). npm install takes the same locked versions and skips those.
   (cd "$root" && { npm ci --no-audit --no-fund >"$root/build/npm-ci.log" 2>&1 ||
