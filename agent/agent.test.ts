@@ -88,6 +88,7 @@ const start = async (
     localAddress: anyPort,
     signalAddress: anyPort,
     signalDir: undefined,
+    levelsSocket: undefined,
     allowAttachHang: false,
     stateDir: join(root, 'state'),
     watchdogMs: 30_000,

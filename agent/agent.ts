@@ -32,7 +32,7 @@ import { SessionKeeper } from './session-keeper.ts';
 import { LevelBoard } from './shed/level-board.ts';
 import { NodeLoad, parseCpuTicks } from './shed/node-load.ts';
 import { importanceByKey, ShedLoop } from './shed/shed-loop.ts';
-import { SignalService } from './signal-service.ts';
+import { SignalService } from './signal/service.ts';
 import { errorText, type NamedSource, TargetStore } from './target-store.ts';
 
 export interface AgentParts {

@@ -2,7 +2,8 @@
 import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import { type Failure, isFailure } from '../failure.ts';
-import type { AgentOptions, ListenAddress } from '../options.ts';
+import type { ListenAddress } from '../flags.ts';
+import type { AgentOptions } from '../options.ts';
 import type { AgentView } from './agent-view.ts';
 import { createPageServer, listen, type Routes } from './http-server.ts';
 import { localPages, metricsPages } from './pages.ts';

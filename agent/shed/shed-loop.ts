@@ -5,7 +5,7 @@ import { countOf, leastSumNs, quantileNs } from '../observe/histogram.ts';
 import { type DesiredSlot, effectiveMode } from '../plan/desired-slot.ts';
 import type { LiveSlot } from '../plan/live-slot.ts';
 import type { PodTarget, Target } from '../pods/target.ts';
-import { pathKey, podKey } from './callers.ts';
+import { pathKey, podKey } from '../signal/callers.ts';
 import { step } from './level.ts';
 import type { LevelBoard } from './level-board.ts';
 import type { PodSample, ShedState, SlotSample } from './severity.ts';

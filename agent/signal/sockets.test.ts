@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Failure } from '../failure.ts';
 import { callersByAddress, normaliseAddress } from './callers.ts';
-import { SignalSockets, socketNameOf } from './signal-sockets.ts';
+import { SignalSockets, socketNameOf } from './sockets.ts';
 
 let root = '';
 let failures: Failure[] = [];

@@ -1,5 +1,5 @@
 /** What a caller is told. Pure but for the dice, which come in. Contract: knowledge/shedding.md section 4. */
-import type { PublishedLevel } from './level-board.ts';
+import type { PublishedLevel } from '../shed/level-board.ts';
 
 export type SignalRoute = 'shed' | 'shed-403' | 'level' | 'none';
 

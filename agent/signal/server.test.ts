@@ -2,10 +2,10 @@ import { request as httpRequest, type IncomingMessage, type Server } from 'node:
 import { type AddressInfo, connect } from 'node:net';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LevelBoard } from './level-board.ts';
-import type { PodLevel, ShedState } from './severity.ts';
-import { decide, levelBody, retryAfterMs, routeOf, waitMsOf } from './signal-answer.ts';
-import { createSignalServer } from './signal-server.ts';
+import { LevelBoard } from '../shed/level-board.ts';
+import type { PodLevel, ShedState } from '../shed/severity.ts';
+import { decide, levelBody, retryAfterMs, routeOf, waitMsOf } from './answer.ts';
+import { createSignalServer } from './server.ts';
 
 const levelOf = (level: number): PodLevel => ({
   a: -Math.log(1 - level),

@@ -4,16 +4,16 @@ import type { Server } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { type Failure, isFailure } from './failure.ts';
-import type { ShedAnswers } from './observe/agent-view.ts';
-import { listen } from './observe/http-server.ts';
-import type { AgentOptions } from './options.ts';
-import type { DesiredSlot } from './plan/desired-slot.ts';
-import type { PodTarget } from './pods/target.ts';
-import { callersByAddress, normaliseAddress, pathKey, podKey } from './shed/callers.ts';
-import type { LevelBoard } from './shed/level-board.ts';
-import { createSignalServer } from './shed/signal-server.ts';
-import { SignalSockets, type SocketWish, signalSocketPath } from './shed/signal-sockets.ts';
+import { type Failure, isFailure } from '../failure.ts';
+import type { ShedAnswers } from '../observe/agent-view.ts';
+import { listen } from '../observe/http-server.ts';
+import type { AgentOptions } from '../options.ts';
+import type { DesiredSlot } from '../plan/desired-slot.ts';
+import type { PodTarget } from '../pods/target.ts';
+import type { LevelBoard } from '../shed/level-board.ts';
+import { callersByAddress, normaliseAddress, pathKey, podKey } from './callers.ts';
+import { createSignalServer } from './server.ts';
+import { SignalSockets, type SocketWish, signalSocketPath } from './sockets.ts';
 
 const hostAddresses = (): string[] =>
   Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));

@@ -5,8 +5,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createServer } from '../lean-http.ts';
-import type { LevelBoard, PublishedLevel } from './level-board.ts';
-import { type Answer, allowUnknown, decide, levelBody, routeOf, waitMsOf } from './signal-answer.ts';
+import type { LevelBoard, PublishedLevel } from '../shed/level-board.ts';
+import { type Answer, allowUnknown, decide, levelBody, routeOf, waitMsOf } from './answer.ts';
 
 export interface SignalCounts {
   onDecision(key: string, denied: boolean): void;
