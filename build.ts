@@ -1,9 +1,20 @@
 /** Bundles the parts that run: one file each, so that a start reads one file and loads only what it uses. */
 import { readFileSync } from 'node:fs';
-import { type BuildOptions, build } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { BUNDLE_OPTIONS } from './bundle-options.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
+
+/** What reads kubeconfigs stays a file of its own: a node's agent never loads it. */
+const KUBECONFIG_BUNDLE = 'kubeconfig';
+const kubeconfigApart: Plugin = {
+  name: 'kubeconfig-apart',
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /\/client-node-credentials\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: `./${KUBECONFIG_BUNDLE}.mjs`, external: true } : undefined,
+    );
+  },
+};
 
 const common: BuildOptions = {
   ...BUNDLE_OPTIONS,
@@ -20,7 +31,9 @@ await build({
     agent: 'agent/main.ts',
     webhook: 'webhook/main.ts',
     cli: 'cli/main.ts',
+    [KUBECONFIG_BUNDLE]: 'kube/client-node-credentials.ts',
   },
+  plugins: [kubeconfigApart],
 });
 
 // In pieces: what it examines may not load, and it must live to say so.
