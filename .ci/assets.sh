@@ -86,11 +86,13 @@ archive_update() {
   mirror=$(debian_mirror)
   if [ -z "$(find "$state/updated" -mmin -10 2>/dev/null)" ] || [ "$(cat "$state/updated")" != "$mirror" ]; then
     touch "$state/state/status"
-    for suite in trixie trixie-backports sid; do
+    for suite in bookworm trixie trixie-backports sid; do
       printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite"
     done >"$state/sources.list"
-    printf 'deb-src [signed-by=%s] %s trixie main\n' "$keyring" "$mirror" >>"$state/sources.list"
-    say "reading package lists of $mirror (trixie, trixie-backports, sid)"
+    for suite in bookworm trixie; do
+      printf 'deb-src [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite"
+    done >>"$state/sources.list"
+    say "reading package lists of $mirror (bookworm, trixie, trixie-backports, sid)"
     archive apt-get update -o APT::Update::Error-Mode=any >"$state/update.log" 2>&1 ||
       fail "cannot read the package lists of $mirror" "$(tail -n 2 "$state/update.log" | tr '\n' ' ')" \
         "check the network, or set SCX_SLO_DEBIAN_MIRROR to a Debian mirror"

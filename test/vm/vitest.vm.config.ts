@@ -1,14 +1,7 @@
 // Used inside a booted virtual machine only; test/vm/run.ts starts it there.
 import { defineConfig } from 'vitest/config';
-import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import JunitReporter from '../junit-reporter.ts';
-
-class ByName extends BaseSequencer {
-  override sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const byName = (a: TestSpecification, b: TestSpecification) => (a.moduleId < b.moduleId ? -1 : 1);
-    return Promise.resolve(files.toSorted(byName));
-  }
-}
+import { ByName } from '../vitest-by-name.ts';
 
 /** `suites`, or `soak` for the long ones. */
 const folder = process.env.SCX_SLO_VM_FOLDER ?? 'suites';
