@@ -34,6 +34,7 @@ test: build ## every test; ends with `N passed, N failed, N skipped`
 	@status=0; \
 	$(MAKE) test-unit || status=1; \
 	$(MAKE) test-vm || status=1; \
+	$(MAKE) test-kube || status=1; \
 	node test/summary.ts build/test || status=1; \
 	exit $$status
 
@@ -42,6 +43,9 @@ test-unit: build ## unit tests, and native BPF tests where this kernel and user 
 
 test-vm: build ## the kernel suite in virtual machines: KERNELS="6.16 7.3" or KERNELS=all
 	@node test/vm/run.ts --kernels "$(KERNELS)"
+
+test-kube: build ## webhook and agent against a real API server: KUBEBUILDER_ASSETS=DIR, else built once (some 10 minutes)
+	@node test/kube/run.ts
 
 test-soak: build ## a minute each of churn, hotplug, realtime hogs, crowds, attaching: SOAK_SECONDS=60 KERNELS=...
 	@node test/vm/run.ts --soak --kernels "$(KERNELS)"
@@ -78,5 +82,5 @@ clean: ## remove what was built here
 clean-cache: ## remove kernels, root file systems and libbpf from the cache
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
 
-.PHONY: help setup build bpf demo bench bench-readme test test-unit test-vm test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
+.PHONY: help setup build bpf demo bench bench-readme test test-unit test-vm test-kube test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help

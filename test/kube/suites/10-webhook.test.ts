@@ -1,0 +1,189 @@
+/** The real webhook behind a real API server, used with the real kubectl. */
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createCa } from '../../fakes/certificates.ts';
+import { type Cluster, cluster } from '../cluster.ts';
+import { eventually } from '../eventually.ts';
+import {
+  annotationsOf,
+  createNamespace,
+  deploymentObject,
+  getPod,
+  podObject,
+  podsPath,
+  recordIn,
+} from '../objects.ts';
+import { registerWebhook, removeWebhook } from '../webhook-configuration.ts';
+import { type RunningWebhook, startWebhook } from '../webhook-process.ts';
+
+const NAMESPACE = 'shop';
+const REPLICAS = 50;
+
+let shared: Cluster;
+let webhook: RunningWebhook;
+
+const api = () => shared.plane.api;
+const pod = (name: string, annotations: Record<string, string>, more = {}) =>
+  podObject({ namespace: NAMESPACE, name, annotations, containers: ['app', 'log'], ...more });
+const stored = (name: string) => getPod(api(), NAMESPACE, name);
+
+/** Applies one object as a person does. */
+const apply = async (object: unknown, ...flags: string[]) => {
+  const result = await shared.kubectl(['apply', ...flags, '-f', '-'], [object]);
+  expect(result.code, result.stderr.join('\n')).toBe(0);
+  return result;
+};
+
+const failedAdmissions = () => webhook.counted('scx_slo_webhook_requests_total{decision="failed"}');
+
+beforeAll(async () => {
+  shared = await cluster();
+  const ca = await createCa('webhook CA');
+  webhook = await startWebhook({
+    dir: join(shared.dir, 'webhook'),
+    logFile: join(shared.logDir, 'webhook.log'),
+    ca,
+  });
+  await createNamespace(shared.plane, NAMESPACE);
+  await registerWebhook(api(), { url: webhook.url, ca: ca.cert });
+  await eventually('the API server calls the webhook', async () => {
+    const dryRun = pod('probe', { 'scx-slo.io/budget-ms': '50' });
+    return (
+      'effective.scx-slo.io/source' in
+      annotationsOf(await api().create(`${podsPath(NAMESPACE)}?dryRun=All`, dryRun))
+    );
+  });
+});
+
+afterAll(async () => {
+  await removeWebhook(api());
+  await webhook.stop();
+});
+
+describe('a pod that kubectl applies', () => {
+  it('is stored with the record of its SLO, and without a warning', async () => {
+    const { warnings } = await apply(
+      pod('good', { 'scx-slo.io/budget-ms': '50', 'scx-slo.io/importance': '80' }),
+    );
+    expect(warnings).toEqual([]);
+    expect(recordIn(await stored('good'))).toEqual({
+      'effective.scx-slo.io/budget-ms': '50',
+      'effective.scx-slo.io/importance': '80',
+      'effective.scx-slo.io/source': 'pod',
+    });
+  });
+
+  it('is stored as it came when it has no SLO', async () => {
+    await apply(pod('ordinary', { 'example.com/team': 'a' }));
+    expect(recordIn(await stored('ordinary'))).toEqual({});
+  });
+
+  it('is stored with bad values, and kubectl shows key, value and range', async () => {
+    const { warnings } = await apply(
+      pod('bad', {
+        'scx-slo.io/budget-ms': 'fast',
+        'scx-slo.io/importance': '101',
+        'scx-slo.io/bugdet-ms': '5',
+      }),
+    );
+    expect(warnings).toEqual([
+      'scx-slo.io/budget-ms: "fast" is not 1 .. 10000 (decimal ms); ignored',
+      'scx-slo.io/importance: "101" is not 1 .. 100 (integer); ignored',
+      'scx-slo.io/bugdet-ms: unknown key; ignored',
+    ]);
+    expect(annotationsOf(await stored('bad'))).toMatchObject({ 'scx-slo.io/budget-ms': 'fast' });
+    expect(recordIn(await stored('bad'))).toEqual({});
+  });
+
+  it('cannot bring a record of its own', async () => {
+    await apply(
+      pod('forged', {
+        'scx-slo.io/budget-ms': '50',
+        'effective.scx-slo.io/budget-ms': '1',
+        'effective.scx-slo.io/x': 'y',
+      }),
+    );
+    expect(recordIn(await stored('forged'))).toEqual({
+      'effective.scx-slo.io/budget-ms': '50',
+      'effective.scx-slo.io/importance': '50',
+      'effective.scx-slo.io/source': 'pod',
+    });
+  });
+
+  it('gets a record for each container that differs', async () => {
+    await apply(pod('override', { 'scx-slo.io/budget-ms': '50', 'budget-ms.scx-slo.io/log': '1000' }));
+    expect(recordIn(await stored('override'))).toMatchObject({
+      'effective.scx-slo.io/budget-ms': '50',
+      'effective-budget-ms.scx-slo.io/log': '1000',
+    });
+  });
+
+  it('gets the address of the signal in every container that asks for it', async () => {
+    await apply(pod('inject', { 'scx-slo.io/budget-ms': '50', 'scx-slo.io/inject': 'endpoint' }));
+    const { containers } = (await stored('inject')).spec as { containers: { env?: { name: string }[] }[] };
+    expect(containers.map(({ env = [] }) => env.map(({ name }) => name))).toEqual([
+      ['SCX_SLO_ENDPOINT'],
+      ['SCX_SLO_ENDPOINT'],
+    ]);
+  });
+
+  it('is answered the same in a dry run of the server, which stores nothing', async () => {
+    const { stdout } = await apply(
+      pod('dry', { 'scx-slo.io/budget-ms': '20' }),
+      '--dry-run=server',
+      '-o',
+      'json',
+    );
+    expect(recordIn(JSON.parse(stdout))).toMatchObject({ 'effective.scx-slo.io/budget-ms': '20' });
+    expect((await api().send('GET', `${podsPath(NAMESPACE)}/dry`)).status).toBe(404);
+  });
+
+  it('is left alone with the opt-out label, on the pod or on its namespace', async () => {
+    const labels = { 'scx-slo.io/webhook': 'disabled' };
+    await apply(pod('opted-out', { 'scx-slo.io/budget-ms': '50' }, { labels }));
+    expect(recordIn(await stored('opted-out'))).toEqual({});
+    await createNamespace(shared.plane, 'opted-out', { labels });
+    await apply(
+      podObject({ namespace: 'opted-out', name: 'pod', annotations: { 'scx-slo.io/budget-ms': '50' } }),
+    );
+    expect(recordIn(await getPod(api(), 'opted-out', 'pod'))).toEqual({});
+  });
+});
+
+describe('a pod that is changed', () => {
+  it('gets a new record with kubectl annotate, and loses it with the SLO', async () => {
+    await apply(pod('edited', { 'scx-slo.io/budget-ms': '50' }));
+    const annotate = (...words: string[]) =>
+      shared.kubectl(['-n', NAMESPACE, 'annotate', 'pod', 'edited', ...words]);
+    expect(await annotate('--overwrite', 'scx-slo.io/budget-ms=20')).toMatchObject({ code: 0, warnings: [] });
+    expect(recordIn(await stored('edited'))).toMatchObject({ 'effective.scx-slo.io/budget-ms': '20' });
+    expect(await annotate('scx-slo.io/budget-ms-')).toMatchObject({ code: 0 });
+    expect(recordIn(await stored('edited'))).toEqual({});
+  });
+
+  it('is not hindered when it goes', async () => {
+    await apply(pod('going', { 'scx-slo.io/budget-ms': '50' }));
+    expect(await shared.kubectl(['-n', NAMESPACE, 'delete', 'pod', 'going'])).toMatchObject({ code: 0 });
+    expect((await api().send('GET', `${podsPath(NAMESPACE)}/going`)).status).toBe(404);
+  });
+});
+
+describe(`a Deployment with ${REPLICAS} replicas`, () => {
+  it('has the record in every pod', async (context) => {
+    if (!shared.plane.hasControllers) context.skip('no kube-controller-manager beside this API server');
+    const annotations = { 'scx-slo.io/budget-ms': '50', 'scx-slo.io/importance': '80' };
+    await apply(deploymentObject(NAMESPACE, 'many', REPLICAS, annotations));
+    const pods = await eventually(`${REPLICAS} pods`, async () => {
+      const found = await api().list(`${podsPath(NAMESPACE)}?labelSelector=app%3Dmany`);
+      return found.length === REPLICAS ? found : undefined;
+    });
+    const record = {
+      'effective.scx-slo.io/budget-ms': '50',
+      'effective.scx-slo.io/importance': '80',
+      'effective.scx-slo.io/source': 'pod',
+    };
+    expect(pods.map(recordIn)).toEqual(pods.map(() => record));
+    expect(await failedAdmissions()).toBe(0);
+    await api().remove(`/apis/apps/v1/namespaces/${NAMESPACE}/deployments/many`);
+  });
+});
