@@ -39,6 +39,7 @@ test: build ## every test; ends with `N passed, N failed, N skipped`
 	exit $$status
 
 test-unit: build ## unit tests, and native BPF tests where this kernel and user allow them
+	@test/conformance/node-18.sh
 	@npm run --silent test:unit
 
 test-vm: build ## the kernel suite in virtual machines: KERNELS="6.16 7.3" or KERNELS=all

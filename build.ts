@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { BUNDLE_OPTIONS } from './bundle-options.ts';
+import { buildClient } from './client/build.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
 
@@ -43,3 +44,6 @@ await build({
   splitting: true,
   chunkNames: 'doctor-[hash]',
 });
+
+// What applications install.
+await buildClient('build/client', version);

@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: Apache-2.0
 /** Flags and environment of `scx-slo sidecar`. Pure; a bad value is an error text that names it. */
 import { parseArgs } from 'node:util';
 
