@@ -1,4 +1,4 @@
-/** Follows the level by server-sent events; falls back to long polls where the signal has no stream. */
+/** Follows the level by server-sent events; falls back to long polls where the signal has no stream for us. */
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Backoff } from './backoff.ts';
 import { EventStreamParser } from './event-stream.ts';
@@ -9,6 +9,7 @@ import { afterReading, type Transport } from './transport.ts';
 
 /** The signal speaks every 500 ms; a stream that is silent for this long is opened anew. */
 const MAX_SILENCE_MS = 3_000;
+const ENDED_AT_ONCE_MS = 400;
 const TRY_STREAM_AGAIN_MS = 60_000;
 
 export class StreamFollower implements Follower {
@@ -72,8 +73,12 @@ export class StreamFollower implements Follower {
     const parser = new EventStreamParser();
     response.setEncoding('utf8');
     response.on('error', () => undefined);
-    // A signal that ends its streams in order closes nothing by itself.
-    response.on('end', () => this.#call?.destroy());
+    const openedMs = performance.now();
+    response.on('end', () => {
+      // So a signal answers a pod that has too many streams.
+      if (performance.now() - openedMs < ENDED_AT_ONCE_MS) this.#pollInstead();
+      else this.#call?.destroy();
+    });
     response.on('data', (text: string) => {
       const events = parser.push(text);
       if (events === undefined) this.#call?.destroy();

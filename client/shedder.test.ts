@@ -19,7 +19,7 @@ describe('a shedder', () => {
   };
 
   beforeEach(async () => {
-    signal.set({ shed: 0, misbehaviour: undefined, stream: true, retryAfterS: 3 });
+    signal.set({ shed: 0, misbehaviour: undefined, stream: true, maxStreams: 4, retryAfterS: 3 });
     signal.asked.length = 0;
     await signal.start();
   });
@@ -52,13 +52,17 @@ describe('a shedder', () => {
     expect(tags[1]).toMatch(/^"conformance-\d+"$/);
   });
 
-  it('polls where the signal has no stream', async () => {
-    signal.set({ stream: false, shed: 0.4 });
-    const shed = shedder();
-    await expect.poll(() => shed.level, WAIT).toBe(0.4);
-    expect(signal.askedFor('/v1/level/stream')).toHaveLength(1);
-    expect(signal.askedFor('/v1/level?wait=').length).toBeGreaterThan(0);
-  });
+  it.each([{ stream: false }, { maxStreams: 0 }])(
+    'polls where the signal has no stream for it: %o',
+    async (answer) => {
+      signal.set({ ...answer, shed: 0.4 });
+      const shed = shedder();
+      await expect.poll(() => shed.level, WAIT).toBe(0.4);
+      expect(signal.askedFor('/v1/level/stream')).toHaveLength(1);
+      await expect.poll(() => signal.askedFor('/v1/level?wait=').length, WAIT).toBeGreaterThan(1);
+      expect(signal.askedFor('/v1/level/stream')).toHaveLength(1);
+    },
+  );
 
   it.each(['stream', 'poll'] as const)(
     'opens when the signal is gone and follows the next one (%s)',

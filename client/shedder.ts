@@ -25,7 +25,8 @@ export type ShedEvent = 'change' | 'stale' | 'recover';
 
 const LONG_POLL_MS = 500;
 const POLL_TIMEOUT_MS = 2_000;
-const MAX_SOCKETS = 64;
+/** The signal takes 64 from an address, which several processes of a pod may share. */
+const MAX_SOCKETS = 16;
 const MAX_RETRY_AFTER_MS = 15_000;
 /** A local overload has no forecast. */
 const LOCAL_RETRY_AFTER_MS = 1_000;

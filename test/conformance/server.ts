@@ -17,6 +17,8 @@ export interface Behaviour {
   retryAfterS: number;
   /** False: 404, as a signal of before the stream. */
   stream: boolean;
+  /** A stream beyond these gets the level once and ends. */
+  maxStreams: number;
 }
 
 export interface Asked {
@@ -44,9 +46,10 @@ const textOf = async (request: IncomingMessage): Promise<string> => {
 
 export class ConformanceServer {
   readonly asked: Asked[] = [];
-  #behaviour: Behaviour = { shed: 0, misbehaviour: undefined, retryAfterS: 3, stream: true };
+  #behaviour: Behaviour = { shed: 0, misbehaviour: undefined, retryAfterS: 3, stream: true, maxStreams: 4 };
   #seq = 1;
   readonly #changed = new Set<() => void>();
+  #streams = 0;
   #server: Server | undefined;
   #port = 0;
 
@@ -182,6 +185,12 @@ export class ConformanceServer {
 
   #stream(response: ServerResponse): void {
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+    if (this.#streams >= this.#behaviour.maxStreams) {
+      response.end(`retry: 5000\n\nevent: level\ndata: ${this.#levelJson()}\n\n`);
+      return;
+    }
+    this.#streams += 1;
+    response.write('retry: 1000\n\n');
     const write = (event: string, data: string): void => {
       if (this.#behaviour.misbehaviour === undefined) response.write(`event: ${event}\ndata: ${data}\n\n`);
     };
@@ -190,8 +199,11 @@ export class ConformanceServer {
       this.#changed.add(level);
     };
     level();
-    const beat = setInterval(() => write('heartbeat', '{"age_ms":20}'), HEARTBEAT_MS);
+    const beat = setInterval(() => {
+      write('heartbeat', JSON.stringify({ v: 1, seq: this.#seq, age_ms: 20, ttl_ms: 1000 }));
+    }, HEARTBEAT_MS);
     response.on('close', () => {
+      this.#streams -= 1;
       clearInterval(beat);
       this.#changed.delete(level);
     });
