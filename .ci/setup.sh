@@ -13,7 +13,7 @@ packages=(
   # build: BPF objects, libbpf, the kernel side's types
   make gcc libc6-dev linux-libc-dev libelf-dev zlib1g-dev pkg-config bpftool
   # virtual machines and their disks
-  qemu-system-x86 mmdebstrap debian-archive-keyring dpkg-dev fakeroot uidmap fdisk e2fsprogs kmod xz-utils zstd
+  mmdebstrap debian-archive-keyring dpkg-dev fakeroot uidmap fdisk e2fsprogs kmod xz-utils zstd
   # tests and checks
   iproute2 procps util-linux shellcheck git ca-certificates
 )

@@ -160,7 +160,7 @@ const bench = async (): Promise<number> => {
   });
   const choice: Choice = { policies, runs, ...gathered };
   const assets = await prepareAssets(kernel);
-  say(`Linux ${assets.release}; several CPUs run under ${await chooseAccelerator(assets.vmlinuz)}`);
+  say(`Linux ${assets.release}; several CPUs run under ${await chooseAccelerator(assets)}`);
   const boot: BootOptions = { project, kernel, outDir, fresh: process.env.FRESH === '1', say };
   const plans = scenarios
     .map((scenario): Plan => ({ scenario, jobs: jobsOf(scenario, choice), outcomes: [] }))

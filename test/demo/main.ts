@@ -55,7 +55,7 @@ const inVm = async (): Promise<DemoResult['clock']> => {
   const kernel = selected.ok ? selected.kernels[0] : undefined;
   if (kernel === undefined) throw new DemoFailure(selected.ok ? 'no kernel' : selected.error);
   const assets = await prepareAssets(kernel);
-  const clock = (await chooseAccelerator(assets.vmlinuz)) === 'kvm' ? 'wall' : 'virtual';
+  const clock = (await chooseAccelerator(assets)) === 'kvm' ? 'wall' : 'virtual';
   print(
     clock === 'wall'
       ? 'KVM runs here: 2 vCPUs, wall time'

@@ -1,18 +1,21 @@
 // Whether KVM really runs a stock kernel here. /dev/kvm alone does not tell: a nested one can exist and start nothing.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import type { VmAssets } from './assets.ts';
 import type { Accelerator } from './qemu.ts';
 
 const probeLimitMs = 8000;
 
+type Bootable = Pick<VmAssets, 'qemu' | 'vmlinuz'>;
+
 /**
- * The accelerator to use on this machine, found by booting `vmlinuz` until its first console line. The verdict is
+ * The accelerator to use on this machine, found by booting the kernel until its first console line. The verdict is
  * kept until the next boot or another QEMU. SCX_SLO_ACCEL=tcg or kvm overrides it.
  */
-export async function chooseAccelerator(vmlinuz: string): Promise<Accelerator> {
+export async function chooseAccelerator(assets: Bootable): Promise<Accelerator> {
   const forced = process.env.SCX_SLO_ACCEL;
   if (forced === 'tcg' || forced === 'kvm') return forced;
   try {
@@ -20,10 +23,10 @@ export async function chooseAccelerator(vmlinuz: string): Promise<Accelerator> {
   } catch {
     return 'tcg';
   }
-  const verdictFile = join(cacheRoot(), `kvm-${machineKey()}`);
+  const verdictFile = join(cacheRoot(), `kvm-${machineKey(assets.qemu)}`);
   const known = readVerdict(verdictFile);
   if (known !== undefined) return known;
-  const verdict = (await bootsWithKvm(vmlinuz)) ? 'kvm' : 'tcg';
+  const verdict = (await bootsWithKvm(assets)) ? 'kvm' : 'tcg';
   mkdirSync(cacheRoot(), { recursive: true });
   writeFileSync(verdictFile, verdict);
   return verdict;
@@ -33,8 +36,7 @@ function cacheRoot(): string {
   return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'scx-slo');
 }
 
-function machineKey(): string {
-  const qemu = spawnSync('qemu-system-x86_64', ['--version'], { encoding: 'utf8' }).stdout ?? '';
+function machineKey(qemu: string): string {
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8');
   return createHash('sha256').update(bootId).update(qemu).digest('hex').slice(0, 12);
 }
@@ -48,7 +50,7 @@ function readVerdict(file: string): Accelerator | undefined {
   }
 }
 
-async function bootsWithKvm(vmlinuz: string): Promise<boolean> {
+async function bootsWithKvm({ qemu, vmlinuz }: Bootable): Promise<boolean> {
   process.stderr.write('trying KVM (8 s at most)\n');
   const append = 'console=ttyS0 earlyprintk=serial panic=-1';
   const machine = [
@@ -63,11 +65,9 @@ async function bootsWithKvm(vmlinuz: string): Promise<boolean> {
     'none',
     '-no-reboot',
   ];
-  const child = spawn(
-    'qemu-system-x86_64',
-    [...machine, '-serial', 'stdio', '-kernel', vmlinuz, '-append', append],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
-  );
+  const child = spawn(qemu, [...machine, '-serial', 'stdio', '-kernel', vmlinuz, '-append', append], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   let printed = '';
   return await new Promise<boolean>((resolve) => {
     const decide = (works: boolean): void => {

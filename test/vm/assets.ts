@@ -7,6 +7,8 @@ import { text } from 'node:stream/consumers';
 import type { Kernel } from './kernels.ts';
 
 export interface VmAssets {
+  /** The command that starts QEMU. */
+  readonly qemu: string;
   /** The kernel image that QEMU starts. */
   readonly vmlinuz: string;
   /** What `uname -r` says in it. Differs from the kernel asked for when that has left the archive. */
@@ -23,6 +25,7 @@ export interface VmAssets {
 
 /** Fetches or makes what is not cached, telling its progress on stderr. Throws when that is not possible. */
 export async function prepareAssets(kernel: Kernel): Promise<VmAssets> {
+  const qemu = await assetPath('qemu.sh');
   const rootImage = await assetPath('rootfs.sh');
   const depsImage = await assetPath('deps-disk.sh');
   const kernelDir =
@@ -30,6 +33,7 @@ export async function prepareAssets(kernel: Kernel): Promise<VmAssets> {
   const ifThere = (name: string): string | undefined =>
     existsSync(join(kernelDir, name)) ? join(kernelDir, name) : undefined;
   return {
+    qemu,
     vmlinuz: join(kernelDir, 'vmlinuz'),
     release: (await readFile(join(kernelDir, 'release'), 'utf8')).trim(),
     kernelConfig: ifThere('config'),

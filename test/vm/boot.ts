@@ -51,7 +51,7 @@ export async function runInVm(run: VmRun): Promise<VmResult> {
   if (run.clock === 'virtual' && run.cpus !== 1)
     throw new Error('the virtual clock is sound with one CPU only');
   const assets = await prepareAssets(run.kernel);
-  const accel = run.clock === 'virtual' ? 'tcg' : await chooseAccelerator(assets.vmlinuz);
+  const accel = run.clock === 'virtual' ? 'tcg' : await chooseAccelerator(assets);
   return await withTemporaryDir(async (dir) => {
     const workImage = join(dir, 'work.img');
     const env = { ...run.env, SCX_SLO_VM_RELEASE: assets.release };

@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import type { VmResult } from './boot.ts';
 
 /**
- * QEMU's emulation with a thread per CPU can run a breakpoint that the guest's kernel put into its own code while
- * patching it and has already taken out again; the guest then dies of `Oops: int3`. Seen once in some ten runs, in
- * __schedule, when a static key of the scheduler is switched. No real CPU does that: such a run says nothing.
+ * With a thread for each CPU, QEMU translates a guest's code beside the CPU that changes it: what it read just before
+ * the change can be kept after it. A kernel that patches itself puts a breakpoint there for a moment, so the guest can
+ * run that later and die of `Oops: int3` (in __schedule, when a static key of the scheduler is switched; seen with
+ * 7.2.22 and 10.0.13). No real CPU does that: such a run says nothing of what it ran.
  */
 export const diedOfEmulation = (result: VmResult): boolean =>
   result.accel === 'tcg' &&

@@ -26,7 +26,7 @@ const commandFd = 3;
 
 export async function runQemu(machine: Machine, watch: QemuWatch): Promise<EndedQemu> {
   // pdeathsig: QEMU ends with this process, even after SIGKILL.
-  const words = ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...qemuArguments(machine, commandFd)];
+  const words = ['--pdeathsig', 'KILL', machine.assets.qemu, ...qemuArguments(machine, commandFd)];
   const child = spawn('setpriv', words, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
   const unguard = endWithThisProcess(child);
 

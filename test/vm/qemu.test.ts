@@ -3,6 +3,7 @@ import { type Machine, qemuArguments } from './qemu.ts';
 
 const machine: Machine = {
   assets: {
+    qemu: '/q',
     vmlinuz: '/k',
     release: '7.3.4',
     kernelConfig: undefined,

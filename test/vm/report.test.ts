@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type TestOutcome, toJunit } from '../junit.ts';
 import { selectKernels } from './kernels.ts';
-import { runOutcomes, vmReport } from './report.ts';
+import { readFacts, runOutcomes, vmReport } from './report.ts';
 
 const outcome = (state: TestOutcome['state']): TestOutcome => ({
   group: 'g',
@@ -31,7 +31,7 @@ test.each([
   expect(states(result, xml)).toEqual(expected);
 });
 
-test('the report counts, and half a file of facts is no facts', () => {
+test('the report counts', () => {
   const selected = selectKernels('7.3');
   const kernel = selected.ok ? selected.kernels[0] : undefined;
   if (kernel === undefined) throw new Error('7.3 is gone');
@@ -45,20 +45,22 @@ test('the report counts, and half a file of facts is no facts', () => {
     release: '7.3.4+deb13-cloud-amd64',
   } as const;
   const outcomes = [outcome('passed'), outcome('passed'), outcome('skipped')];
-  expect(vmReport(run, result, outcomes, '{"attachMs":12}')).toEqual({
+  expect(vmReport(run, { result, outcomes, facts: { attachMs: 12 }, seconds: 31 })).toEqual({
     kernel: '7.3',
     release: '7.3.4+deb13-cloud-amd64',
     expectation: 'enforce',
     accel: 'tcg',
     clock: 'wall',
     cpus: 2,
-    seconds: 20.5,
+    seconds: 31,
     passed: 2,
     failed: 0,
     skipped: 1,
     facts: { attachMs: 12 },
   });
-  for (const text of ['{"attachMs":', '[1]', 'null', undefined]) {
-    expect(vmReport(run, result, outcomes, text).facts).toEqual({});
-  }
+});
+
+test('half a file of facts is no facts', () => {
+  expect(readFacts('{"attachMs":12}')).toEqual({ attachMs: 12 });
+  for (const text of ['{"attachMs":', '[1]', 'null', undefined]) expect(readFacts(text)).toEqual({});
 });

@@ -3,6 +3,7 @@ import { fromJunit, type TestOutcome, toJunit } from '../junit.ts';
 import type { VmResult } from './boot.ts';
 import type { Kernel } from './kernels.ts';
 import type { Clock } from './qemu.ts';
+import type { SuiteRun } from './suite-run.ts';
 
 /** build/test/vm-<kernel>.json */
 export interface VmReport {
@@ -50,9 +51,7 @@ function runTrouble(
 
 export function vmReport(
   run: { readonly kernel: Kernel; readonly clock: Clock; readonly cpus: number },
-  result: VmResult,
-  outcomes: readonly TestOutcome[],
-  factsText: string | undefined,
+  { result, outcomes, facts, seconds }: SuiteRun,
 ): VmReport {
   const count = (state: TestOutcome['state']): number => outcomes.filter((one) => one.state === state).length;
   return {
@@ -62,15 +61,16 @@ export function vmReport(
     accel: result.accel,
     clock: run.clock,
     cpus: run.cpus,
-    seconds: result.seconds,
+    seconds,
     passed: count('passed'),
     failed: count('failed'),
     skipped: count('skipped'),
-    facts: readFacts(factsText),
+    facts,
   };
 }
 
-function readFacts(text: string | undefined): Readonly<Record<string, unknown>> {
+/** What a guest left in facts.json. */
+export function readFacts(text: string | undefined): Readonly<Record<string, unknown>> {
   if (text === undefined) return {};
   try {
     const facts: unknown = JSON.parse(text);

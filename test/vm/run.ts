@@ -1,29 +1,16 @@
 // node test/vm/run.ts [--kernels "6.16 7.3"|all] [--soak] [-- SUITE...] : runs the suites of test/vm/suites on each kernel,
 // in a virtual machine of its own, and writes build/test/vm-<kernel>.{xml,json} and the console's log beside them.
 // --soak: those of test/vm/soak instead, with results in build/soak; each load lasts SOAK_SECONDS.
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseArgs, stripVTControlCharacters } from 'node:util';
+import { parseArgs } from 'node:util';
 import type { TestOutcome } from '../junit.ts';
-import { runInVm, type VmResult } from './boot.ts';
 import { defaultKernelName, type Kernel, kernels, selectKernels } from './kernels.ts';
-import { diedOfEmulation } from './lost-guest.ts';
-import { junitOf, runOutcomes, type VmReport, vmReport } from './report.ts';
-
-const cpus = 2;
-const clock = 'wall';
+import { junitOf, type VmReport, vmReport } from './report.ts';
+import { clock, cpus, type Job, runSuites } from './suite-run.ts';
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-
-interface Job {
-  /** Parts of names of suites; none: all. */
-  readonly suites: readonly string[];
-  readonly timeoutSeconds: number;
-  /** Below test/vm. */
-  readonly folder: 'suites' | 'soak';
-  readonly resultsDir: string;
-}
 
 function readArguments(): { readonly kernels: readonly Kernel[]; readonly job: Job } {
   const { values, positionals } = parseArgs({
@@ -44,16 +31,6 @@ function readArguments(): { readonly kernels: readonly Kernel[]; readonly job: J
   return { kernels: selected.kernels, job: { suites: positionals, timeoutSeconds, ...place } };
 }
 
-async function bootAndRun(kernel: Kernel, job: Job): Promise<VmResult> {
-  const result = await bootOnce(kernel, job);
-  if (!diedOfEmulation(result)) return result;
-  say(
-    `[${kernel.name}] the emulator lost the guest (Oops: int3 while the kernel patched itself): running again, once`,
-  );
-  await rename(result.console, join(job.resultsDir, `vm-${kernel.name}-lost-console.log`));
-  return await bootOnce(kernel, job);
-}
-
 const onEveryKernel = ['00-', '05-', '10-'];
 /** Where there are figures to compare with; a suite without a test would be a failure. */
 const verifierCost = (kernel: Kernel): string[] =>
@@ -68,62 +45,16 @@ const suitesFor = (kernel: Kernel, { suites, folder }: Job): readonly string[] =
   return [...always, ...verifierCost(kernel)];
 };
 
-const outDirOf = (kernel: Kernel, job: Job): string => join(job.resultsDir, `vm-${kernel.name}`);
-
-/** What the soak takes from its caller. */
-const passedOn = ['SOAK_SECONDS', 'SOAK_CYCLES'];
-
-async function bootOnce(kernel: Kernel, job: Job): Promise<VmResult> {
-  const outDir = outDirOf(kernel, job);
-  await rm(outDir, { recursive: true, force: true });
-  await mkdir(outDir, { recursive: true });
-  say(`[${kernel.name}] booting ${kernel.abi} (${kernel.expectation})`);
-  const vitest = ['run', '--configLoader', 'native', '--config', 'test/vm/vitest.vm.config.ts'];
-  return await runInVm({
-    kernel,
-    command: ['node', 'node_modules/vitest/vitest.mjs', ...vitest, ...suitesFor(kernel, job)],
-    cpus,
-    memoryMb: 2048,
-    clock,
-    // CI and NO_COLOR: plain lines instead of a redrawn screen.
-    env: {
-      SCX_SLO_VM_KERNEL_ABI: kernel.abi,
-      SCX_SLO_VM_EXPECTATION: kernel.expectation,
-      SCX_SLO_VM_FOLDER: job.folder,
-      ...Object.fromEntries(
-        passedOn.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
-      ),
-      CI: '1',
-      NO_COLOR: '1',
-    },
-    timeoutSeconds: job.timeoutSeconds,
-    outDir,
-    onLine: (line) => {
-      const plain = stripVTControlCharacters(line).trimEnd();
-      if (plain !== '') say(`[${kernel.name}] ${plain}`);
-    },
-    onConsole: (line) => {
-      if (line.startsWith('guest: ')) say(`[${kernel.name}] ${line}`);
-    },
-  });
-}
-
 async function runKernel(kernel: Kernel, job: Job): Promise<VmReport> {
-  const outDir = outDirOf(kernel, job);
-  const result = await bootAndRun(kernel, job);
-  const outcomes = runOutcomes(result, await readIfThere(join(outDir, 'junit.xml')));
-  const report = vmReport(
-    { kernel, clock, cpus },
-    result,
-    outcomes,
-    await readIfThere(join(outDir, 'facts.json')),
-  );
+  const run = await runSuites(kernel, { ...job, suites: suitesFor(kernel, job) }, say);
+  const { result, outcomes } = run;
+  const report = vmReport({ kernel, clock, cpus }, run);
   await writeFile(join(job.resultsDir, `vm-${kernel.name}.xml`), junitOf(kernel, outcomes));
   await writeFile(join(job.resultsDir, `vm-${kernel.name}.json`), `${JSON.stringify(report, null, 2)}\n`);
   if (report.failed > 0) explain(kernel, outcomes, result.lastLines, result.console);
   say(
     `[${kernel.name}] ${report.passed} passed, ${report.failed} failed, ${report.skipped} skipped ` +
-      `(${result.accel}, ${clock} clock, ${result.seconds} s)`,
+      `(${result.accel}, ${clock} clock, ${run.seconds} s)`,
   );
   return report;
 }
@@ -141,10 +72,6 @@ function explain(
     for (const line of outcome.detail.split('\n').slice(0, 12)) say(`    ${line}`);
   }
   say(`[${kernel.name}] whole log: ${log}`);
-}
-
-async function readIfThere(file: string): Promise<string | undefined> {
-  return existsSync(file) ? await readFile(file, 'utf8') : undefined;
 }
 
 async function main(): Promise<number> {
