@@ -94,17 +94,18 @@ void scx_bpf_dispatch_from_dsq_set_vtime___v612(struct bpf_iter_scx_dsq *it, u64
 bool scx_bpf_dispatch_vtime_from_dsq___v612(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
 					    u64 enq_flags) __ksym __weak;
 
-static __always_inline void dsq_move_vtime(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
+/* False: the task is no longer where the iterator found it. */
+static __always_inline bool dsq_move_vtime(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
 					   u64 slice_ns, u64 vtime)
 {
 	if (bpf_ksym_exists(scx_bpf_dsq_move_vtime___v1)) {
 		scx_bpf_dsq_move_set_slice___v1(it, slice_ns);
 		scx_bpf_dsq_move_set_vtime___v1(it, vtime);
-		scx_bpf_dsq_move_vtime___v1(it, p, dsq_id, 0);
+		return scx_bpf_dsq_move_vtime___v1(it, p, dsq_id, 0);
 	} else {
 		scx_bpf_dispatch_from_dsq_set_slice___v612(it, slice_ns);
 		scx_bpf_dispatch_from_dsq_set_vtime___v612(it, vtime);
-		scx_bpf_dispatch_vtime_from_dsq___v612(it, p, dsq_id, 0);
+		return scx_bpf_dispatch_vtime_from_dsq___v612(it, p, dsq_id, 0);
 	}
 }
 

@@ -8,6 +8,7 @@
 
 #include "queue.bpf.h"
 #include "tier.bpf.h"
+#include "waiting.bpf.h"
 #include "preempt.bpf.h"
 #include "promote.bpf.h"
 
@@ -18,16 +19,15 @@ struct incumbent {
 	u64 key;
 };
 
-/* Work of a kind that waits where this CPU looks. */
-static __always_inline u32 waiting_for(u32 kind, struct cpu_ctx *cpuc, u32 llc)
+/* Work with a deadline waits where this CPU looks, or demoted work, which the next pick may promote. */
+static __always_inline u32 slo_waiting(struct cpu_ctx *cpuc, u32 llc)
 {
-	return llc_waiting(llc, kind) + READ_ONCE(cpuc->waiting.count[kind]);
+	return READ_ONCE(waiting_in(llc)->slo) + READ_ONCE(cpuc->waiting.slo);
 }
 
-/* Also demoted work, which the next pick may promote. */
-static __always_inline bool deadline_work_waits(struct cpu_ctx *cpuc, u32 llc)
+static __always_inline u32 fair_waiting(struct cpu_ctx *cpuc, u32 llc)
 {
-	return waiting_for(WAIT_DEADLINE, cpuc, llc) || waiting_for(WAIT_DEMOTED, cpuc, llc);
+	return READ_ONCE(waiting_in(llc)->fair) + READ_ONCE(cpuc->waiting.fair);
 }
 
 /* How a pick ended. */
@@ -41,9 +41,9 @@ enum pick {
  * Take the earlier head of a kind's two queues; the other where that one was emptied or is
  * not for us. KEY_EMPTY: nothing waits there.
  */
-static __always_inline int take_earlier(u32 kind, u32 llc, s32 cpu, u64 shared_key, u64 own_key)
+static __always_inline int take_earlier(u64 kind, u32 llc, s32 cpu, u64 shared_key, u64 own_key)
 {
-	u64 shared_dsq = LLC_DSQ(DSQ_OF_KIND(kind), (u64)llc), own_dsq = CPU_DSQ(DSQ_OF_KIND(kind), (u64)cpu);
+	u64 shared_dsq = LLC_DSQ(kind, (u64)llc), own_dsq = CPU_DSQ(kind, (u64)cpu);
 
 	if (own_key < shared_key)
 		return dsq_move_to_local(own_dsq) || (shared_key != KEY_EMPTY && dsq_move_to_local(shared_dsq));
@@ -62,7 +62,7 @@ __noinline int take_far_behind(u32 llc, s32 cpu, u64 own_head)
 		return false;
 	cpuc->next_llc++;
 	other = (llc + 1 + cpuc->next_llc % (nr_llcs - 1)) % nr_llcs;
-	key = first_of_llc(WAIT_FAIR, other);
+	key = first_of_llc(DSQ_FAIR, other);
 	return key != KEY_EMPTY && key + fair_balance_ns < own_head && dsq_move_to_local(LLC_DSQ(DSQ_FAIR, other));
 }
 
@@ -76,14 +76,12 @@ __noinline int take_fair(u32 llc, s32 cpu, u64 incumbent_key)
 	if (!cpuc)
 		return PICK_NOTHING;
 	/* one queue and nobody to compare with: no need to look at its head */
-	if (incumbent_key == KEY_EMPTY && nr_llcs == 1 && llc_waiting(llc, WAIT_FAIR) &&
-	    !llc_waiting(llc, WAIT_DEMOTED) &&
-	    !(cpuc->waiting.count[WAIT_FAIR] | cpuc->waiting.count[WAIT_DEMOTED]))
+	if (incumbent_key == KEY_EMPTY && nr_llcs == 1 && !slo_waiting(cpuc, llc) && !cpuc->waiting.fair)
 		return dsq_move_to_local(LLC_DSQ(DSQ_FAIR, llc));
-	fair_key = first_of_llc(WAIT_FAIR, llc);
-	own_fair_key = first_of_cpu(cpuc, WAIT_FAIR, cpu);
-	demoted_key = first_of_llc(WAIT_DEMOTED, llc);
-	own_demoted_key = first_of_cpu(cpuc, WAIT_DEMOTED, cpu);
+	fair_key = first_of_llc(DSQ_FAIR, llc);
+	own_fair_key = first_of_cpu(cpuc, DSQ_FAIR, cpu);
+	demoted_key = first_of_llc(DSQ_DEMOTED, llc);
+	own_demoted_key = first_of_cpu(cpuc, DSQ_DEMOTED, cpu);
 	fair_head = fair_key < own_fair_key ? fair_key : own_fair_key;
 	demoted_head = demoted_key < own_demoted_key ? demoted_key : own_demoted_key;
 	head = fair_head < demoted_head ? fair_head : demoted_head;
@@ -92,10 +90,10 @@ __noinline int take_fair(u32 llc, s32 cpu, u64 incumbent_key)
 		return PICK_TAKEN;
 	if (incumbent_key != KEY_EMPTY && incumbent_key <= head)
 		return PICK_KEEP;
-	if (demoted_head < fair_head && take_earlier(WAIT_DEMOTED, llc, cpu, demoted_key, own_demoted_key))
+	if (demoted_head < fair_head && take_earlier(DSQ_DEMOTED, llc, cpu, demoted_key, own_demoted_key))
 		return PICK_TAKEN;
-	return take_earlier(WAIT_FAIR, llc, cpu, fair_key, own_fair_key) ||
-	       take_earlier(WAIT_DEMOTED, llc, cpu, demoted_key, own_demoted_key);
+	return take_earlier(DSQ_FAIR, llc, cpu, fair_key, own_fair_key) ||
+	       take_earlier(DSQ_DEMOTED, llc, cpu, demoted_key, own_demoted_key);
 }
 
 /* For the floor: only work without an SLO. */
@@ -106,11 +104,11 @@ __noinline int take_floor(u32 llc, s32 cpu, u64 incumbent_key)
 
 	if (!cpuc)
 		return PICK_NOTHING;
-	shared_key = first_of_llc(WAIT_FAIR, llc);
-	own_key = first_of_cpu(cpuc, WAIT_FAIR, cpu);
+	shared_key = first_of_llc(DSQ_FAIR, llc);
+	own_key = first_of_cpu(cpuc, DSQ_FAIR, cpu);
 	if (incumbent_key != KEY_EMPTY && incumbent_key <= shared_key && incumbent_key <= own_key)
 		return PICK_KEEP;
-	return take_earlier(WAIT_FAIR, llc, cpu, shared_key, own_key);
+	return take_earlier(DSQ_FAIR, llc, cpu, shared_key, own_key);
 }
 
 __noinline int take_deadline(u32 llc, s32 cpu, u64 now, u64 incumbent_key)
@@ -121,17 +119,17 @@ __noinline int take_deadline(u32 llc, s32 cpu, u64 now, u64 incumbent_key)
 	if (!cpuc)
 		return PICK_NOTHING;
 	/* the only one, and nobody to compare with: no need to look at it */
-	if (incumbent_key == KEY_EMPTY && llc_waiting(llc, WAIT_DEADLINE) == 1 && !cpuc->waiting.count[WAIT_DEADLINE])
+	if (incumbent_key == KEY_EMPTY && waiting_in(llc)->slo == 1 && !cpuc->waiting.slo)
 		return dsq_move_to_local(LLC_DSQ(DSQ_DEADLINE, llc));
-	shared_key = first_of_llc(WAIT_DEADLINE, llc);
-	own_key = first_of_cpu(cpuc, WAIT_DEADLINE, cpu);
+	shared_key = first_of_llc(DSQ_DEADLINE, llc);
+	own_key = first_of_cpu(cpuc, DSQ_DEADLINE, cpu);
 	if (shared_key != KEY_EMPTY && shared_key + overdue_ns < now) {
 		demote_overdue(llc, now);
-		shared_key = first_of_llc(WAIT_DEADLINE, llc);
+		shared_key = first_of_llc(DSQ_DEADLINE, llc);
 	}
 	if (incumbent_key != KEY_EMPTY && incumbent_key <= shared_key && incumbent_key <= own_key)
 		return PICK_KEEP;
-	return take_earlier(WAIT_DEADLINE, llc, cpu, shared_key, own_key);
+	return take_earlier(DSQ_DEADLINE, llc, cpu, shared_key, own_key);
 }
 
 /* In 1/1024 of a CPU: doubled, and doubled again, while somebody waits very long. */
@@ -195,12 +193,12 @@ __noinline int steal(u32 llc, bool would_idle, u64 now)
 
 	bpf_for(i, 1, nr_llcs) {
 		u32 other = (llc + i) % nr_llcs;
-		u64 key = first_of_llc(WAIT_DEADLINE, other);
+		u64 key = first_of_llc(DSQ_DEADLINE, other);
 
 		if (key != KEY_EMPTY && (would_idle || key < now) &&
 		    dsq_move_to_local(LLC_DSQ(DSQ_DEADLINE, other)))
 			return true;
-		if (would_idle && llc_waiting(other, WAIT_FAIR) + llc_waiting(other, WAIT_DEMOTED) &&
+		if (would_idle && READ_ONCE(waiting_in(other)->fair) + READ_ONCE(waiting_in(other)->slo) &&
 		    (dsq_move_to_local(LLC_DSQ(DSQ_FAIR, other)) || dsq_move_to_local(LLC_DSQ(DSQ_DEMOTED, other))))
 			return true;
 	}

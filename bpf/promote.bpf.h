@@ -59,7 +59,6 @@ __noinline u64 promotion_deadline(s32 pid, u32 llc, u64 now)
 		goto out;
 	task->tier = TIER_DEADLINE;
 	task->demoted = false;
-	changes_queue(task, WAIT_DEADLINE);
 	deadline_ns = task->deadline_ns;
 out:
 	bpf_task_release(p);
@@ -73,6 +72,8 @@ __noinline int promote(u64 demoted_dsq, u64 deadline_dsq, u32 llc, u64 now)
 	u64 deadline_ns;
 	int i;
 
+	if (scx_bpf_dsq_nr_queued(demoted_dsq) <= 0)
+		return 0;
 	bpf_iter_scx_dsq_new(&it, demoted_dsq, 0);
 	bpf_for(i, 0, PROMOTE_DEPTH) {
 		p = bpf_iter_scx_dsq_next(&it);
@@ -107,7 +108,6 @@ __noinline u64 giving_way(s32 pid, u32 llc, u64 now)
 	task->demoted = true;
 	task->deadline_ns = 0;
 	place_fairly(p, task, &at, scx_bpf_task_cpu(p), fair_slice_ns, false, now);
-	changes_queue(task, WAIT_DEMOTED);
 	vtime_ns = task->vtime_ns;
 	__sync_fetch_and_add(&health.expired_demotions, 1);
 out:

@@ -16,10 +16,9 @@
 #include "compat.bpf.h"
 #include "task.bpf.h"
 
-#define DSQ_OF_KIND(kind) ((u64)(kind) << 32)	/* enum wait_kind */
-#define DSQ_DEADLINE	DSQ_OF_KIND(WAIT_DEADLINE)
-#define DSQ_FAIR	DSQ_OF_KIND(WAIT_FAIR)
-#define DSQ_DEMOTED	DSQ_OF_KIND(WAIT_DEMOTED)
+#define DSQ_DEADLINE	(1ULL << 32)
+#define DSQ_FAIR	(2ULL << 32)
+#define DSQ_DEMOTED	(3ULL << 32)
 #define DSQ_THROTTLED	(4ULL << 32)
 #define DSQ_OF_CPU	(1ULL << 40)
 
@@ -44,15 +43,20 @@ __noinline u64 first_key(u64 dsq_id)
 	return key;
 }
 
-/* Of a kind's shared queue and of a CPU's own; KEY_EMPTY without looking where nothing waits. */
-static __always_inline u64 first_of_llc(u32 kind, u32 llc)
+static __always_inline u32 waiting_of(const struct waiting *waiting, u64 kind)
 {
-	return llc_waiting(llc, kind) ? first_key(LLC_DSQ(DSQ_OF_KIND(kind), llc)) : KEY_EMPTY;
+	return kind == DSQ_FAIR ? READ_ONCE(waiting->fair) : READ_ONCE(waiting->slo);
 }
 
-static __always_inline u64 first_of_cpu(struct cpu_ctx *cpuc, u32 kind, s32 cpu)
+/* Of a kind's shared queue and of a CPU's own; KEY_EMPTY without looking where nothing waits. */
+static __always_inline u64 first_of_llc(u64 kind, u32 llc)
 {
-	return READ_ONCE(cpuc->waiting.count[kind]) ? first_key(CPU_DSQ(DSQ_OF_KIND(kind), (u64)cpu)) : KEY_EMPTY;
+	return waiting_of(waiting_in(llc), kind) ? first_key(LLC_DSQ(kind, (u64)llc)) : KEY_EMPTY;
+}
+
+static __always_inline u64 first_of_cpu(struct cpu_ctx *cpuc, u64 kind, s32 cpu)
+{
+	return waiting_of(&cpuc->waiting, kind) ? first_key(CPU_DSQ(kind, (u64)cpu)) : KEY_EMPTY;
 }
 
 static __noinline s32 create_three(u64 place)

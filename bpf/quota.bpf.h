@@ -61,7 +61,7 @@ static __always_inline void begin_period(struct group *group, struct slo_policy 
 static __always_inline u64 out_of_quota_until(u32 slot, struct slo_policy *policy, struct slo_stats *st, u64 now)
 {
 	struct group *group = group_of(slot);
-	u64 from_ns;
+	u64 from_ns, counted_ns;
 
 	if (!group)
 		return 0;
@@ -69,7 +69,10 @@ static __always_inline u64 out_of_quota_until(u32 slot, struct slo_policy *polic
 	if (READ_ONCE(group->quota_left_ns) > 0)
 		return 0;
 	from_ns = READ_ONCE(group->period_from_ns);
-	if (__sync_lock_test_and_set(&group->throttled_from_ns, from_ns) != from_ns)
+	/* once a period; another CPU may still see the last one */
+	counted_ns = READ_ONCE(group->throttled_from_ns);
+	if (counted_ns < from_ns &&
+	    __sync_val_compare_and_swap(&group->throttled_from_ns, counted_ns, from_ns) == counted_ns)
 		__sync_fetch_and_add(&st->throttled_periods, 1);
 	return from_ns + period_of(policy);
 }

@@ -5,6 +5,7 @@
 
 #include "queue.bpf.h"
 #include "tier.bpf.h"
+#include "waiting.bpf.h"
 #include "promote.bpf.h"
 #include "preempt.bpf.h"
 
@@ -30,6 +31,7 @@ struct placement {
 	u64 slice_ns;
 	s32 cpu;
 	s32 idle_cpu;		/* claimed for it; -1: none */
+	u64 token;		/* what counts it there; 0: nothing */
 	bool deadline;
 	bool restricted;
 };
@@ -44,14 +46,14 @@ __noinline int placement_of(s32 pid, u32 llc, u64 now, struct placement *to)
 
 	if (!to)
 		return 0;
+	to->token = 0;
 	bpf_rcu_read_lock();
 	p = bpf_task_from_pid(pid);
 	if (!p)
 		goto out;
 	task = ctx_of(p);
-	if (!task || !account_of_queued(task, llc, &at))
+	if (!task || READ_ONCE(task->counted) || !account_of_queued(task, llc, &at))
 		goto out;
-	found = true;
 	to->cpu = scx_bpf_task_cpu(p);
 	until_ns = held_back_until(p, &at, llc, now);
 	if (until_ns) {
@@ -59,18 +61,21 @@ __noinline int placement_of(s32 pid, u32 llc, u64 now, struct placement *to)
 		to->key = until_ns;
 		to->slice_ns = tick_ns;
 		to->deadline = false;
+		found = true;
 		goto out;
 	}
-	burst_throttle_ends(&task->burst, at.st, now);
-	burst_wait_begins(&task->burst, now);
 	to->slice_ns = tick_ns;
 	choose_tier(p, task, &at, to->cpu, to->slice_ns, true, now);
 	to->deadline = task->tier == TIER_DEADLINE;
 	to->restricted = task->restricted;
-	to->dsq_id = joins_queue(task, llc, to->cpu);
+	to->token = token_for(task, llc, to->cpu, at.slot, true, now);
+	if (!joins_from_outside(task, to->token))
+		goto out;
+	found = true;
+	burst_throttle_ends(&task->burst, at.st, now);
+	burst_wait_begins(&task->burst, now);
+	to->dsq_id = queue_of(task, llc, to->cpu);
 	to->key = to->deadline ? task->deadline_ns : task->vtime_ns;
-	if (!to->deadline)
-		waker_waits(task, at.slot);
 	if (task->restricted)
 		to->idle_cpu = scx_bpf_test_and_clear_cpu_idle(to->cpu) ? to->cpu : -1;
 	else
@@ -80,6 +85,24 @@ out:
 		bpf_task_release(p);
 	bpf_rcu_read_unlock();
 	return found;
+}
+
+/* It was no longer there to be moved. */
+__noinline int not_moved(s32 pid, u64 token)
+{
+	struct task_struct *p;
+	struct task_ctx *task;
+
+	bpf_rcu_read_lock();
+	p = bpf_task_from_pid(pid);
+	if (p) {
+		task = ctx_of(p);
+		if (task)
+			taken_back(task, token);
+		bpf_task_release(p);
+	}
+	bpf_rcu_read_unlock();
+	return 0;
 }
 
 /*
@@ -111,7 +134,11 @@ __noinline u64 release_due(u32 llc, bool killed, u64 now)
 		if (!placement_of(p->pid, llc, now, &to) ||
 		    (key > now && to.dsq_id == LLC_DSQ(DSQ_THROTTLED, llc)))
 			continue;
-		dsq_move_vtime(&it, p, to.dsq_id, to.slice_ns, to.key);
+		if (!dsq_move_vtime(&it, p, to.dsq_id, to.slice_ns, to.key)) {
+			if (to.token)
+				not_moved(p->pid, to.token);
+			continue;
+		}
 		/* an idle CPU sleeps through what a timer queues; a busy one may run something less urgent */
 		if (to.dsq_id == LLC_DSQ(DSQ_THROTTLED, llc))
 			continue;

@@ -20,6 +20,7 @@
 #include "credit.bpf.h"
 #include "quota.bpf.h"
 #include "tier.bpf.h"
+#include "waiting.bpf.h"
 #include "preempt.bpf.h"
 #include "promote.bpf.h"
 #include "pick.bpf.h"
@@ -34,7 +35,7 @@ char LICENSE[] SEC("license") = "GPL";
 /* A fair task's slice: a share of the round, within [half a tick, fair_slice_ns]. */
 static __always_inline u64 fair_slice(u32 llc)
 {
-	u64 waiting = llc_waiting(llc, WAIT_FAIR);
+	u64 waiting = READ_ONCE(waiting_in(llc)->fair);
 	u64 cpus = llc_cpus[MASKED(llc, SLO_MAX_LLCS)];
 	u64 slice_ns = fair_round_ns * (cpus ?: 1) / (waiting + 1);
 
@@ -53,8 +54,7 @@ static __always_inline u32 restricted_load(s32 cpu)
 {
 	struct cpu_ctx *cpuc = cpu_ctx_of(cpu);
 
-	return cpuc ? cpuc->waiting.count[WAIT_DEADLINE] + cpuc->waiting.count[WAIT_FAIR] +
-			      cpuc->waiting.count[WAIT_DEMOTED] : 0;
+	return cpuc ? cpuc->waiting.slo + cpuc->waiting.fair : 0;
 }
 
 /* The CPU whose queue a restricted task waits in: idle if there is one, else the emptier of two allowed ones. */
@@ -183,13 +183,12 @@ void BPF_PROG(slo_enqueue, struct task_struct *p, u64 enq_flags)
 		dsq_insert(p, SCX_DSQ_LOCAL, slice_of(task, llc), enq_flags);
 		return;
 	}
-	dsq_id = joins_queue(task, llc, cpu);
+	joins_queue(task, token_for(task, llc, cpu, at.slot, woke, now));
+	dsq_id = queue_of(task, llc, cpu);
 	if (task->tier == TIER_DEADLINE) {
 		note_importance(llc, at.slo->importance, now);
 		dsq_insert_vtime(p, dsq_id, deadline_slice_ns, task->deadline_ns, enq_flags);
 	} else {
-		if (woke)
-			waker_waits(task, at.slot);
 		dsq_insert_vtime(p, dsq_id, slice_ns, task->vtime_ns, enq_flags);
 	}
 
@@ -254,21 +253,21 @@ void BPF_PROG(slo_dispatch, s32 cpu, struct task_struct *prev)
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
 		refresh_incumbent(prev, cpuc, llc, cpu, &inc, now);
 
-	if (llc_waiting(llc, WAIT_DEMOTED))
+	if (READ_ONCE(waiting_in(llc)->slo))
 		promote(LLC_DSQ(DSQ_DEMOTED, llc), LLC_DSQ(DSQ_DEADLINE, llc), llc, now);
-	if (cpuc->waiting.count[WAIT_DEMOTED])
+	if (READ_ONCE(cpuc->waiting.slo))
 		promote(CPU_DSQ(DSQ_DEMOTED, cpu), CPU_DSQ(DSQ_DEADLINE, cpu), llc, now);
-	backlog = waiting_for(WAIT_FAIR, cpuc, llc) + (inc.tier == TIER_FAIR && !inc.demoted);
+	backlog = fair_waiting(cpuc, llc) + (inc.tier == TIER_FAIR && !inc.demoted);
 	if (floor_is_due(cpuc, backlog, now)) {
 		pick = take_floor(llc, cpu, inc.tier == TIER_FAIR && !inc.demoted ? inc.key : KEY_EMPTY);
 		if (pick)
 			floor_run_begins(cpuc, now);
 	}
-	if (!pick && waiting_for(WAIT_DEADLINE, cpuc, llc))
+	if (!pick && slo_waiting(cpuc, llc))
 		pick = take_deadline(llc, cpu, now, inc.tier == TIER_DEADLINE ? inc.key : KEY_EMPTY);
 	if (!pick && nr_llcs > 1)
 		pick = steal(llc, false, now);
-	if (!pick && (nr_llcs > 1 || waiting_for(WAIT_FAIR, cpuc, llc) + waiting_for(WAIT_DEMOTED, cpuc, llc)))
+	if (!pick && (nr_llcs > 1 || fair_waiting(cpuc, llc) + slo_waiting(cpuc, llc)))
 		pick = take_fair(llc, cpu, inc.tier == TIER_FAIR ? inc.key : KEY_EMPTY);
 	if (!pick && inc.tier != TIER_NONE)
 		pick = PICK_KEEP;
@@ -299,9 +298,9 @@ void BPF_PROG(slo_tick, struct task_struct *p)
 	} else if (task->tier == TIER_DEADLINE) {
 		reservation_of(at.slo, at.slo_slot, &r);
 		if ((!is_exempt_from_credit(p) && credit_of(&r, now) <= 0) ||
-		    floor_is_due(cpuc, waiting_for(WAIT_FAIR, cpuc, llc), now))
+		    floor_is_due(cpuc, fair_waiting(cpuc, llc), now))
 			task_set_slice(p, 0);
-	} else if (now >= cpuc->protected_until_ns && deadline_work_waits(cpuc, llc)) {
+	} else if (now >= cpuc->protected_until_ns && slo_waiting(cpuc, llc)) {
 		task_set_slice(p, 0);
 	}
 }
@@ -406,7 +405,6 @@ s32 BPF_PROG(slo_init_task, struct task_struct *p, struct scx_init_task_args *ar
 	if (!task)
 		return -12;
 	task->counted_slot = SLO_NO_SLOT;
-	task->waker_slot = SLO_NO_SLOT;
 	return 0;
 }
 

@@ -24,12 +24,9 @@ struct task_ctx {
 	u64 shed_until_ns;	/* gave way while overdue: not back in the deadline tier before */
 	u32 tier;
 	u32 counted_slot;	/* the group that has it as runnable; SLO_NO_SLOT: none */
-	u32 waker_slot;		/* the group that has it as a waiting waker; SLO_NO_SLOT: none */
 	bool demoted;		/* fair for now: its pod is out of credit */
 	bool restricted;	/* when it waits, then in a CPU's own queue */
-	bool queue_restricted;	/* it is counted in a CPU's waiting, else in an LLC's */
-	u32 queue_kind;		/* the queue that counts it, WAIT_*; 0: none */
-	u32 queue_at;		/* that queue's CPU or LLC */
+	u64 counted;		/* what counts it as waiting, see waiting.bpf.h; 0: nothing */
 };
 
 struct {
@@ -39,16 +36,10 @@ struct {
 	__type(value, struct task_ctx);
 } task_ctxs SEC(".maps");
 
-/* How many tasks our queues hold, without asking the kernel for each. Too high for a moment, never too low. */
-enum wait_kind {
-	WAIT_DEADLINE = 1,
-	WAIT_FAIR = 2,
-	WAIT_DEMOTED = 3,
-	NR_WAIT_KINDS = 4,
-};
-
+/* How many tasks wait in a place's queues; see waiting.bpf.h. */
 struct waiting {
-	u32 count[NR_WAIT_KINDS];
+	u32 slo;		/* with a deadline, or demoted */
+	u32 fair;
 };
 
 struct waiting waiting_of_llc[SLO_MAX_LLCS];
@@ -87,24 +78,9 @@ static __always_inline struct cpu_ctx *cpu_ctx_of(s32 cpu)
 	return bpf_map_lookup_percpu_elem(&cpu_ctxs, &zero, cpu);
 }
 
-static __always_inline void add_waiting(u32 kind, bool of_cpu, u32 at, s32 tasks)
+static __always_inline struct waiting *waiting_in(u32 llc)
 {
-	struct cpu_ctx *cpuc;
-
-	if (!of_cpu) {
-		__sync_fetch_and_add(&waiting_of_llc[MASKED(at, SLO_MAX_LLCS)].count[MASKED(kind, NR_WAIT_KINDS)],
-				     tasks);
-		return;
-	}
-	__sync_fetch_and_add(&nr_restricted_waiting, tasks);
-	cpuc = cpu_ctx_of(at);
-	if (cpuc)
-		__sync_fetch_and_add(&cpuc->waiting.count[MASKED(kind, NR_WAIT_KINDS)], tasks);
-}
-
-static __always_inline u32 llc_waiting(u32 llc, u32 kind)
-{
-	return READ_ONCE(waiting_of_llc[MASKED(llc, SLO_MAX_LLCS)].count[kind]);
+	return &waiting_of_llc[MASKED(llc, SLO_MAX_LLCS)];
 }
 
 /* Counted at load; a CPU that comes or goes ends the scheduler and the agent loads it anew. */

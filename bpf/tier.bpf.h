@@ -182,63 +182,12 @@ static __always_inline void count_out(struct task_ctx *task)
 	task->counted_slot = SLO_NO_SLOT;
 }
 
-static __always_inline u32 wait_kind_of(const struct task_ctx *task)
+/* The queue of its tier: the LLC's, or the CPU's own if it is restricted. */
+static __always_inline u64 queue_of(const struct task_ctx *task, u32 llc, s32 cpu)
 {
-	if (task->tier == TIER_DEADLINE)
-		return WAIT_DEADLINE;
-	return task->demoted ? WAIT_DEMOTED : WAIT_FAIR;
-}
+	u64 kind = task->tier == TIER_DEADLINE ? DSQ_DEADLINE : task->demoted ? DSQ_DEMOTED : DSQ_FAIR;
 
-/*
- * The task joins the queue of its tier, which is returned: the LLC's, or the CPU's own if it
- * is restricted. Counted before it is there, so that nobody overlooks it.
- */
-static __always_inline u64 joins_queue(struct task_ctx *task, u32 llc, s32 cpu)
-{
-	u64 kind = wait_kind_of(task);
-
-	task->queue_kind = kind;
-	task->queue_restricted = task->restricted;
-	task->queue_at = task->restricted ? (u32)cpu : llc;
-	add_waiting(kind, task->restricted, task->queue_at, 1);
-	return task->restricted ? CPU_DSQ(DSQ_OF_KIND(kind), (u64)cpu) : LLC_DSQ(DSQ_OF_KIND(kind), (u64)llc);
-}
-
-/* Between two kinds of queue, in the same place. */
-static __always_inline void changes_queue(struct task_ctx *task, u32 kind)
-{
-	if (!task->queue_kind)
-		return;
-	add_waiting(kind, task->queue_restricted, task->queue_at, 1);
-	add_waiting(task->queue_kind, task->queue_restricted, task->queue_at, -1);
-	task->queue_kind = kind;
-}
-
-static __always_inline void waker_waits(struct task_ctx *task, u32 slot)
-{
-	struct group *group = group_of(slot);
-
-	if (!group || task->waker_slot != SLO_NO_SLOT)
-		return;
-	task->waker_slot = slot;
-	__sync_fetch_and_add(&group->nr_wakers, 1);
-}
-
-/* It runs, or sleeps again, or is queued anew: in no queue of ours. */
-static __always_inline void left_queue(struct task_ctx *task)
-{
-	struct group *group;
-
-	if (task->queue_kind) {
-		add_waiting(task->queue_kind, task->queue_restricted, task->queue_at, -1);
-		task->queue_kind = 0;
-	}
-	if (task->waker_slot == SLO_NO_SLOT)
-		return;
-	group = group_of(task->waker_slot);
-	if (group)
-		__sync_fetch_and_sub(&group->nr_wakers, 1);
-	task->waker_slot = SLO_NO_SLOT;
+	return task->restricted ? CPU_DSQ(kind, (u64)cpu) : LLC_DSQ(kind, (u64)llc);
 }
 
 #endif /* SCX_SLO_TIER_BPF_H */
