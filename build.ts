@@ -30,6 +30,7 @@ await build({
   ...common,
   entryPoints: {
     agent: 'agent/main.ts',
+    signal: 'agent/signal/main.ts',
     webhook: 'webhook/main.ts',
     cli: 'cli/main.ts',
     [KUBECONFIG_BUNDLE]: 'kube/client-node-credentials.ts',

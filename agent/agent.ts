@@ -32,6 +32,7 @@ import { SessionKeeper } from './session-keeper.ts';
 import { LevelBoard } from './shed/level-board.ts';
 import { NodeLoad, parseCpuTicks } from './shed/node-load.ts';
 import { importanceByKey, ShedLoop } from './shed/shed-loop.ts';
+import { levelsOf } from './signal/board-levels.ts';
 import { SignalService } from './signal/service.ts';
 import { errorText, type NamedSource, TargetStore } from './target-store.ts';
 
@@ -147,7 +148,7 @@ export class Agent {
       log,
     });
     this.#pages = new PageServers(log);
-    this.#signal = new SignalService(options, this.#shed.board, log);
+    this.#signal = new SignalService(options, log, () => undefined);
   }
 
   /** Resolves when the node is measured or enforced; a Failure means that nothing was started. */
@@ -247,6 +248,8 @@ export class Agent {
     const busy = this.#load.update(parseCpuTicks(procStat()));
     const { mode } = this.#sessions.mode;
     this.#shed.tick(mode, this.#keeper.live(), this.#importance, busy, nowMs - this.#readAtMs);
+    const levels = levelsOf(this.#shed.board, this.#importance, (key) => this.#signal.addressesOf(key));
+    this.#signal.publish(levels, nowMs);
   }
 
   #slowTick(): void {

@@ -7,6 +7,7 @@ import { configCommand } from './config-command.ts';
 const USAGE = `usage: scx-slo COMMAND [options]
 
   run ...                       the node agent (scx-slo run --help)
+  signal ...                    the process that answers pods (scx-slo signal --help)
   doctor [--dump] [--json]      what this node can do, why not more, and how the scheduler ended last
   webhook ...                   the admission webhook (scx-slo webhook --help)
   config init [--output FILE]   write a commented example (default /etc/scx-slo/config, "-" is standard output)
@@ -18,6 +19,7 @@ const USAGE = `usage: scx-slo COMMAND [options]
 /** Parts that are bundles of their own, because a node that runs one should not load the others. */
 const BUNDLES: Readonly<Record<string, string>> = {
   run: 'agent.mjs',
+  signal: 'signal.mjs',
   doctor: 'doctor.mjs',
   webhook: 'webhook.mjs',
 };

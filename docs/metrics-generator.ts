@@ -1,10 +1,10 @@
 /**
- * Writes docs/metrics.md from the agent's catalogue of metrics; with --check, fails where the file differs.
+ * Writes docs/metrics.md from the catalogues of metrics; with --check, fails where the file differs.
  *
  *     node docs/metrics-generator.ts [--check]
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { METRICS, type MetricSpec } from '../agent/observe/metric-catalog.ts';
+import { METRICS, type MetricSpec, SIGNAL_METRICS } from '../agent/observe/metric-catalog.ts';
 
 const FILE = new URL('metrics.md', import.meta.url);
 
@@ -26,6 +26,14 @@ export const metricsPage = (): string =>
     '| metric | type | labels | meaning |',
     '|---|---|---|---|',
     ...Object.values(METRICS).map(row),
+    '',
+    '## Of the signal process',
+    '',
+    'On `:7081/metrics`. They name no pod; what each pod was answered is in `scx_slo_shed_answers_total` of the agent.',
+    '',
+    '| metric | type | labels | meaning |',
+    '|---|---|---|---|',
+    ...Object.values(SIGNAL_METRICS).map(row),
     '',
   ].join('\n');
 

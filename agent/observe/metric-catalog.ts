@@ -233,3 +233,61 @@ export const METRICS = {
     help: 'CPU time of the agent.',
   },
 } as const satisfies Record<string, MetricSpec>;
+
+/** Of the signal process, on its own page. */
+export const SIGNAL_METRICS = {
+  decisions: {
+    name: 'scx_slo_signal_answers_total',
+    type: 'counter',
+    labels: ['answer'],
+    help: 'Answers: allow, deny, unknown (no pod of this node; allowed, whatever was asked).',
+  },
+  handlerDuration: {
+    name: 'scx_slo_signal_handler_duration_seconds',
+    type: 'histogram',
+    labels: [],
+    help: 'From a request that is parsed to its answer that is written. Long polls and streams count until they wait.',
+  },
+  connections: {
+    name: 'scx_slo_signal_connections',
+    type: 'gauge',
+    labels: [],
+    help: 'Connections that are open.',
+  },
+  refused: {
+    name: 'scx_slo_signal_connections_refused_total',
+    type: 'counter',
+    labels: [],
+    help: 'Connections closed at once: their caller has too many, or flooded a moment ago.',
+  },
+  waiting: {
+    name: 'scx_slo_signal_waiting',
+    type: 'gauge',
+    labels: [],
+    help: 'Long polls and streams that are open.',
+  },
+  callers: {
+    name: 'scx_slo_signal_callers',
+    type: 'gauge',
+    labels: [],
+    help: 'Pods and path rules that have a level.',
+  },
+  agentUp: {
+    name: 'scx_slo_signal_agent_up',
+    type: 'gauge',
+    labels: [],
+    help: '1 while the agent is connected.',
+  },
+  levelAge: {
+    name: 'scx_slo_signal_level_age_seconds',
+    type: 'gauge',
+    labels: [],
+    help: 'Since the agent spoke last; levels go from 2 s on and are gone after 10 s.',
+  },
+  residentMemory: {
+    name: 'scx_slo_signal_resident_memory_bytes',
+    type: 'gauge',
+    labels: [],
+    help: 'Resident memory of the signal process.',
+  },
+} as const satisfies Record<string, MetricSpec>;

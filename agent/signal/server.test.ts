@@ -2,19 +2,33 @@ import { request as httpRequest, type IncomingMessage, type Server } from 'node:
 import { type AddressInfo, connect } from 'node:net';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LevelBoard } from '../shed/level-board.ts';
-import type { PodLevel, ShedState } from '../shed/severity.ts';
+import type { PodLevel } from '../shed/feed.ts';
 import { decide, levelBody, retryAfterMs, routeOf, waitMsOf } from './answer.ts';
+import { Connections } from './connections.ts';
+import { SignalHandler } from './handler.ts';
+import { type CallerLevel, LevelTable } from './level-table.ts';
 import { createSignalServer } from './server.ts';
 
-const levelOf = (level: number): PodLevel => ({
-  a: -Math.log(1 - level),
-  level,
-  severity: 3,
-  troubleMs: 0,
-  calmMs: 0,
-  state: level > 0 ? 'shedding' : 'ok',
-  reason: 'test',
+const levelOf = (shedRatio: number): PodLevel => ({
+  key: 'pod/a',
+  podUid: 'a',
+  podIps: ['127.0.0.2'],
+  importance: 50,
+  shedRatio,
+  computedRatio: shedRatio,
+  state: shedRatio > 0 ? 'shedding' : 'ok',
+  reason: 'secret',
+  inputs: {
+    budgetMs: 50,
+    waitP95Ms: 12.5,
+    missRatio: 0.01,
+    pressure: null,
+    throttled: 0,
+    queueWaitMs: null,
+    severity: 3,
+    nodeBusy: 1,
+    demandCpus: 1.5,
+  },
 });
 
 describe('answers', () => {
@@ -28,6 +42,13 @@ describe('answers', () => {
     ['/v1/shedding', 'none'],
     ['/v1/level?wait=1', 'level'],
     ['/v1/level/x', 'none'],
+    ['/v1/level/stream', 'stream'],
+    ['/v1/status', 'status'],
+    ['/v1/report', 'report'],
+    ['HTTPS://host/v1/shed/x', 'shed'],
+    ['constructor', 'none'],
+    ['*', 'none'],
+    ['example.org:443', 'none'],
     ['/', 'none'],
     ['', 'none'],
     ['http://', 'none'],
@@ -36,14 +57,7 @@ describe('answers', () => {
   });
 
   it('denies as often as the level says, and tells the end user nothing', () => {
-    const level = {
-      shed: 0.25,
-      state: 'shedding' as const,
-      seq: 7,
-      a: 0.29,
-      importance: 50,
-      reason: 'secret',
-    };
+    const level: CallerLevel = { said: levelOf(0.25), shed: 0.25, state: 'shedding', seq: 7 };
     void fc.assert(
       fc.property(
         fc.double({ min: 0, max: 0.999, noNaN: true }),
@@ -64,7 +78,7 @@ describe('answers', () => {
         },
       ),
     );
-    expect(retryAfterMs(3, 1)).toBe(15_000);
+    expect(retryAfterMs(0.95, 1)).toBe(15_000);
     expect(waitMsOf('/v1/level?wait=99999')).toBe(30_000);
     expect(waitMsOf('/v1/level?wait=-1')).toBe(0);
     expect(JSON.parse(levelBody(undefined, 3, 0))).toMatchObject({ shed: 0, state: 'unknown' });
@@ -78,14 +92,13 @@ interface Reply {
 }
 
 describe('server', () => {
-  const board = new LevelBoard();
+  const table = new LevelTable();
   const seen = { denied: 0, allowed: 0, unknown: 0 };
   let server: Server;
   let port = 0;
 
   const publish = (level: number): void => {
-    const state: ShedState = new Map([['pod/a', levelOf(level)]]);
-    board.publish(state, new Map([['pod/a', 50]]), performance.now());
+    table.take({ full: true, levels: [levelOf(level)], gone: [] }, performance.now());
   };
 
   const call = (
@@ -125,9 +138,9 @@ describe('server', () => {
 
   beforeEach(async () => {
     Object.assign(seen, { denied: 0, allowed: 0, unknown: 0 });
-    server = createSignalServer({
-      board,
-      keyOf: (address) => (address === '127.0.0.2' ? 'pod/a' : undefined),
+    const nowMs = () => performance.now();
+    const handler = new SignalHandler({
+      table,
       counts: {
         onDecision: (_key, denied) => {
           seen[denied ? 'denied' : 'allowed'] += 1;
@@ -136,8 +149,14 @@ describe('server', () => {
           seen.unknown += 1;
         },
       },
+      onReport: () => false,
       bootId: 'boot',
-      nowMs: () => performance.now(),
+      nowMs,
+    });
+    server = createSignalServer({
+      handler,
+      connections: new Connections(100, nowMs),
+      callerOf: (id = '') => ({ id, key: table.keyOf(id) }),
     });
     await new Promise<void>((resolve) => {
       server.listen(0, '127.0.0.1', resolve);
@@ -194,20 +213,20 @@ describe('server', () => {
     expect(await call('/v1/level', { headers: tag })).toMatchObject({ status: 304, body: '' });
     const waiting = call('/v1/level?wait=5000', { headers: tag });
     await new Promise((resolve) => setTimeout(resolve, 50));
-    publish(0.251);
-    expect(board.waiting('pod/a')).toBe(1);
+    publish(0.2512);
+    expect(table.waiting('pod/a')).toBe(1);
     publish(0.5);
     expect(JSON.parse((await waiting).body)).toMatchObject({ shed: 0.5 });
     const late = await call('/v1/level?wait=60', { headers: { 'If-None-Match': tagNow() } });
     expect(late.status).toBe(304);
-    expect(board.waiting('pod/a')).toBe(0);
+    expect(table.waiting('pod/a')).toBe(0);
   });
 
-  const tagNow = (): string => `"boot-${board.get('pod/a')?.seq ?? 0}"`;
+  const tagNow = (): string => `"boot-${table.get('pod/a')?.seq ?? 0}"`;
 
   it('survives broken requests without a 5xx or a redirect', async () => {
     expect(await raw('nonsense\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
-    expect(await raw(`GET /v1/shed HTTP/1.1\r\nHost: x\r\nCookie: ${'c'.repeat(40_000)}\r\n\r\n`)).toMatch(
+    expect(await raw(`GET /v1/shed HTTP/1.1\r\nHost: x\r\nCookie: ${'c'.repeat(60_000)}\r\n\r\n`)).toMatch(
       /^HTTP\/1\.1 200 /,
     );
     expect(await raw('CONNECT /v1/shed HTTP/1.1\r\nHost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);

@@ -1,172 +1,158 @@
 /**
  * The signal endpoint: node:http without a framework, because it answers inside other people's requests. It never
- * answers 5xx, never redirects, reads no body and logs no request.
+ * answers 5xx, never redirects, reads no body but a report's and logs no request.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer } from '../lean-http.ts';
-import type { LevelBoard, PublishedLevel } from '../shed/level-board.ts';
-import { type Answer, allowUnknown, decide, levelBody, routeOf, waitMsOf } from './answer.ts';
+import { ALLOW_UNKNOWN, type Answer, PROBLEMS, routeOf } from './answer.ts';
+import type { Connections } from './connections.ts';
+import type { Caller, SignalHandler } from './handler.ts';
 
-export interface SignalCounts {
-  onDecision(key: string, denied: boolean): void;
-  onUnknown(): void;
+export interface ServerParts {
+  handler: SignalHandler;
+  connections: Connections;
+  /** @param remoteAddress undefined on a Unix socket. */
+  callerOf: (remoteAddress: string | undefined) => Caller;
+  /** Hears of each request how long it held the event loop. */
+  onHandled?: (ms: number) => void;
 }
 
-export interface SignalOptions {
-  board: LevelBoard;
-  /** The caller of a request; undefined: nobody that we know. */
-  keyOf: (remoteAddress: string | undefined) => string | undefined;
-  counts: SignalCounts;
-  /** Part of the ETag: numbers of an earlier run must not match. */
-  bootId: string;
-  nowMs: () => number;
-}
-
-const MAX_CONNECTIONS = 4_096;
-const MAX_CONNECTIONS_PER_ADDRESS = 64;
-const MAX_WAITERS_PER_CALLER = 4;
-const DECISIONS_PER_S = 5_000;
-const LEVELS_PER_S = 50;
 /** Proxies forward cookies; a refused header would be a denial in Traefik and a 500 in nginx. */
-const MAX_HEADER_BYTES = 32 * 1024;
+const MAX_HEADER_BYTES = 40 * 1024;
+/** A body that comes with a question is thrown away, up to here. */
+const MAX_BODY_BYTES = 64 * 1024;
+/** Neither a proxy's idle connection nor a long poll is silent for so long. */
+const SILENT_SOCKET_MS = 120_000;
 
-const send = (response: ServerResponse, answer: Answer): void => {
-  response.writeHead(answer.status, answer.headers);
-  response.end(answer.body);
+/** How long a connection that ends may still send. */
+const LINGER_MS = 500;
+
+const STATUS_TEXT = {
+  200: 'OK',
+  400: 'Bad Request',
+  403: 'Forbidden',
+  404: 'Not Found',
+  429: 'Too Many Requests',
 };
 
-/** For sockets that node:http gives up on: the same answer, written by hand. */
-const sendRaw = (socket: Duplex, statusLine: string): void => {
+/** For sockets that node:http gives up on: an answer written by hand. */
+const sendRaw = (
+  socket: Duplex,
+  answer: Omit<Answer, 'status'> & { status: keyof typeof STATUS_TEXT },
+): void => {
   if (!socket.writable) return;
-  socket.end(
-    `HTTP/1.1 ${statusLine}\r\nContent-Length: 0\r\nX-SCX-SLO-State: unknown\r\nConnection: close\r\n\r\n`,
-  );
+  const headers = Object.entries(answer.headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  const head = `HTTP/1.1 ${answer.status} ${STATUS_TEXT[answer.status]}\r\n${headers.join('')}`;
+  socket.end(`${head}Connection: close\r\n\r\n${answer.body}`);
+  // At once, a reset would overtake the answer where the client is still sending.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
 };
 
-/** Calls a second, per caller; what is over gets the constant 200. */
-class RateLimit {
-  readonly #calls = new Map<string, number>();
-  #second = 0;
+const NOT_FOUND = { status: 404, headers: { 'Content-Length': 0 }, body: '' } as const;
+const UNREADABLE = {
+  status: 400,
+  headers: { 'Content-Type': 'application/problem+json', 'Content-Length': PROBLEMS[400].length },
+  body: PROBLEMS[400],
+} as const;
 
-  isOver(key: string, limit: number, nowMs: number): boolean {
-    const second = Math.floor(nowMs / 1000);
-    if (second !== this.#second) {
-      this.#second = second;
-      this.#calls.clear();
-    }
-    const calls = (this.#calls.get(key) ?? 0) + 1;
-    this.#calls.set(key, calls);
-    return calls > limit;
-  }
-}
+/** What a broken request wanted, where its first line is still readable. */
+const brokenTarget = (packet: unknown): string =>
+  Buffer.isBuffer(packet)
+    ? (/^[^\s]{1,32} ([^\s]{1,1024})/.exec(packet.toString('latin1', 0, 1_100))?.[1] ?? '')
+    : '';
 
-class SignalHandler {
-  readonly #options: SignalOptions;
-  readonly #decisions = new RateLimit();
-  readonly #levels = new RateLimit();
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
-  constructor(options: SignalOptions) {
-    this.#options = options;
-  }
-
-  handle(request: IncomingMessage, response: ServerResponse): void {
-    const { keyOf, counts } = this.#options;
-    const route = routeOf(request.url ?? '');
-    const key = keyOf(request.socket.remoteAddress);
-    if (route === 'none') {
-      response.writeHead(404, { 'Content-Length': 0, 'Cache-Control': 'no-store' }).end();
-    } else if (route === 'level') {
-      this.#level(request, response, key);
-    } else if (key === undefined) {
-      counts.onUnknown();
-      send(response, allowUnknown());
-    } else {
-      send(response, this.#decide(route === 'shed' ? 429 : 403, key));
-    }
-  }
-
-  #decide(denyStatus: 403 | 429, key: string): Answer {
-    const { board, counts, nowMs } = this.#options;
-    if (this.#decisions.isOver(key, DECISIONS_PER_S, nowMs())) return allowUnknown();
-    const answer = decide(denyStatus, board.get(key), [Math.random(), Math.random()]);
-    counts.onDecision(key, answer.status !== 200);
-    return answer;
-  }
-
-  #level(request: IncomingMessage, response: ServerResponse, key: string | undefined): void {
-    const { board, nowMs } = this.#options;
-    if (key === undefined) this.#options.counts.onUnknown();
-    if (key === undefined || this.#levels.isOver(key, LEVELS_PER_S, nowMs())) {
-      this.#sendLevel(response, undefined, undefined);
-      return;
-    }
-    const waitMs = waitMsOf(request.url ?? '');
-    const seen = request.headers['if-none-match'];
-    const isNews = seen !== this.#tagOf(board.get(key));
-    if (isNews || waitMs === 0 || board.waiting(key) >= MAX_WAITERS_PER_CALLER) {
-      this.#sendLevel(response, board.get(key), seen);
-      return;
-    }
-    const finish = (): void => {
-      clearTimeout(timer);
-      stop();
-      if (!response.writableEnded) this.#sendLevel(response, board.get(key), seen);
-    };
-    const timer = setTimeout(finish, waitMs);
-    const stop = board.onChange(key, finish);
-    response.on('close', () => {
-      clearTimeout(timer);
-      stop();
+/** After the answer: node throws the body away, and this ends it when it is long. */
+const limitBody = (request: IncomingMessage, response: ServerResponse): void => {
+  response.once('finish', () => {
+    let bytes = 0;
+    request.on('data', (piece: Buffer) => {
+      bytes += piece.length;
+      if (bytes > MAX_BODY_BYTES) request.socket.destroy();
     });
-  }
-
-  #tagOf(level: PublishedLevel | undefined): string {
-    return `"${this.#options.bootId}-${level?.seq ?? 0}"`;
-  }
-
-  #sendLevel(response: ServerResponse, level: PublishedLevel | undefined, seen: string | undefined): void {
-    const { board, nowMs } = this.#options;
-    const headers = { ETag: this.#tagOf(level), 'Cache-Control': 'no-store' };
-    if (seen === headers.ETag) {
-      response.writeHead(304, headers).end();
-      return;
-    }
-    const body = levelBody(level, board.ageMs(nowMs()), Math.random());
-    response.writeHead(200, {
-      ...headers,
-      'Content-Type': 'application/json',
-      'Content-Length': Buffer.byteLength(body),
-    });
-    response.end(body);
-  }
-}
-
-const limitConnectionsPerAddress = (server: Server): void => {
-  const open = new Map<string, number>();
-  server.on('connection', (socket) => {
-    const address = socket.remoteAddress;
-    if (address === undefined) return; // a Unix socket: one caller, whole limit
-    const count = (open.get(address) ?? 0) + 1;
-    open.set(address, count);
-    socket.on('close', () => {
-      const left = (open.get(address) ?? 1) - 1;
-      if (left === 0) open.delete(address);
-      else open.set(address, left);
-    });
-    if (count > MAX_CONNECTIONS_PER_ADDRESS) socket.destroy();
   });
 };
 
-/** Does not listen yet. */
-export const createSignalServer = (options: SignalOptions): Server => {
-  const handler = new SignalHandler(options);
-  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+class Endpoint {
+  readonly #parts: ServerParts;
+  /** Sockets in the middle of an answer or of a body: nothing else may be written into them. */
+  readonly #answering = new WeakSet<Duplex>();
+  readonly #sending = new WeakSet<Duplex>();
+
+  constructor(parts: ServerParts) {
+    this.#parts = parts;
+  }
+
+  onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const { handler, connections, callerOf } = this.#parts;
+    const { socket } = request;
+    if (!connections.isOrderly(socket)) return;
+    const caller = callerOf(socket.remoteAddress);
     try {
-      handler.handle(request, response);
+      const route = routeOf(request.url ?? '');
+      if (hasBody(request)) {
+        this.#sending.add(socket);
+        request.once('close', () => this.#sending.delete(socket));
+        if (route !== 'report') limitBody(request, response);
+      }
+      if (route === 'shed' || route === 'shed-403') {
+        const answer = handler.decide(route, caller);
+        if (answer === undefined) {
+          connections.block(caller.id);
+          return;
+        }
+        response.writeHead(answer.status, answer.headers);
+        response.end(answer.body);
+        return;
+      }
+      this.#answering.add(socket);
+      response.once('close', () => this.#answering.delete(socket));
+      handler.serve(route, request, response, caller);
     } catch {
-      if (!response.headersSent) send(response, allowUnknown());
+      if (response.headersSent) return;
+      response.writeHead(ALLOW_UNKNOWN.status, ALLOW_UNKNOWN.headers).end();
     }
+  }
+
+  /** CONNECT, which a proxy may copy from its client: it is a method like any other, and never a tunnel. */
+  onConnect(request: IncomingMessage, socket: Duplex): void {
+    this.#answerRaw(socket, request.url ?? '', NOT_FOUND);
+  }
+
+  onClientError(error: NodeJS.ErrnoException & { rawPacket?: unknown }, socket: Duplex): void {
+    const isMidway = this.#answering.has(socket) || this.#sending.has(socket);
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' || isMidway) {
+      socket.destroy();
+      return;
+    }
+    const otherwise = error.code === 'HPE_HEADER_OVERFLOW' ? ALLOW_UNKNOWN : UNREADABLE;
+    this.#answerRaw(socket, brokenTarget(error.rawPacket), otherwise);
+  }
+
+  #answerRaw(socket: Duplex, target: string, otherwise: Parameters<typeof sendRaw>[1]): void {
+    const { handler, callerOf } = this.#parts;
+    const route = routeOf(target);
+    if (route !== 'shed' && route !== 'shed-403') {
+      sendRaw(socket, otherwise);
+      return;
+    }
+    const { remoteAddress } = socket as Socket;
+    sendRaw(socket, handler.decide(route, callerOf(remoteAddress)) ?? ALLOW_UNKNOWN);
+  }
+}
+
+/** Does not listen yet. */
+export const createSignalServer = (parts: ServerParts): Server => {
+  const endpoint = new Endpoint(parts);
+  const { connections, callerOf, onHandled } = parts;
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const startMs = performance.now();
+    endpoint.onRequest(request, response);
+    onHandled?.(performance.now() - startMs);
   };
   const server = createServer(
     {
@@ -176,18 +162,22 @@ export const createSignalServer = (options: SignalOptions): Server => {
       connectionsCheckingInterval: 1_000,
       keepAliveTimeout: 75_000,
       keepAlive: true,
+      // HTTP/1.1 wants a Host header; health checks of proxies often have none.
+      requireHostHeader: false,
     },
-    answer,
+    onRequest,
   );
-  server.maxConnections = MAX_CONNECTIONS;
-  limitConnectionsPerAddress(server);
+  server.setTimeout(SILENT_SOCKET_MS);
+  server.on('connection', (socket: Socket) => {
+    connections.admit(socket, callerOf(socket.remoteAddress).id);
+  });
   // Node would answer 417 on its own; what the client expects is no reason to refuse.
-  server.on('checkExpectation', answer);
-  server.on('connect', (_request, socket) => {
-    sendRaw(socket, '200 OK');
+  server.on('checkExpectation', onRequest);
+  server.on('connect', (request, socket) => {
+    endpoint.onConnect(request, socket);
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    sendRaw(socket, error.code === 'HPE_HEADER_OVERFLOW' ? '200 OK' : '400 Bad Request');
+    endpoint.onClientError(error, socket);
   });
   return server;
 };

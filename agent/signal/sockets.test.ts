@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Failure } from '../failure.ts';
 import { callersByAddress, normaliseAddress } from './callers.ts';
-import { SignalSockets, socketNameOf } from './sockets.ts';
+import { SignalSockets, type SocketWish, signalSocketPath, socketNameOf } from './sockets.ts';
 
 let root = '';
 let failures: Failure[] = [];
@@ -17,6 +17,8 @@ beforeEach(() => {
 afterEach(() => {
   rmSync(root, { recursive: true, force: true });
 });
+
+const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
 const ask = (socketPath: string) =>
   new Promise<string>((resolve, reject) => {
@@ -44,23 +46,51 @@ const until = async (condition: () => boolean) => {
 
 it('opens a socket for each cgroup, closed to others, and removes it again', async () => {
   const set = sockets();
-  const wish = { key: 'path/kubepods/a', path: '/kubepods/a', directory: root };
+  const wish: SocketWish = { key: 'path/kubepods/a', name: 'kubepods~a', owner };
   const path = join(root, 'kubepods~a/shed.sock');
+  expect(signalSocketPath(root, '/kubepods/a')).toBe(path);
   set.reconcile([wish]);
   await until(() => existsSync(path) && (statSync(path).mode & 0o777) === 0o660);
   expect(await ask(path)).toBe('path/kubepods/a');
   expect(statSync(join(root, 'kubepods~a')).mode & 0o777).toBe(0o750);
-  set.reconcile([wish, { ...wish, key: 'b', path: '/b' }]);
+  set.reconcile([wish, { ...wish, key: 'b', name: 'b' }]);
   expect(set.size).toBe(2);
   set.reconcile([]);
   expect(existsSync(path)).toBe(false);
   expect(failures).toEqual([]);
 });
 
+it('opens a socket for a pod to whoever gets to its directory', async () => {
+  const set = sockets();
+  set.reconcile([{ key: 'pod/u1', name: 'u1', owner: undefined }]);
+  const mode = (path: string) => statSync(join(root, path)).mode & 0o777;
+  await until(() => existsSync(join(root, 'u1/shed.sock')) && mode('u1') === 0o755);
+  expect(mode('u1/shed.sock')).toBe(0o666);
+  expect(await ask(join(root, 'u1/shed.sock'))).toBe('pod/u1');
+  set.close();
+  expect(existsSync(join(root, 'u1'))).toBe(false);
+});
+
+it('takes the directory back from its user before it makes the socket, and changes no file by a link', async () => {
+  const victim = join(root, 'victim');
+  writeFileSync(victim, '', { mode: 0o600 });
+  const directory = join(root, 'user');
+  mkdirSync(directory, { mode: 0o777 });
+  symlinkSync(victim, join(directory, 'shed.sock'));
+  const set = sockets();
+  set.reconcile([{ key: 'path/user', name: 'user', owner }]);
+  expect(statSync(directory).mode & 0o777).toBe(0o700);
+  await until(() => (statSync(directory).mode & 0o777) === 0o750);
+  expect(await ask(join(directory, 'shed.sock'))).toBe('path/user');
+  expect(statSync(victim).mode & 0o777).toBe(0o600);
+  expect(failures).toEqual([]);
+  set.close();
+});
+
 it('refuses a link in place of its directory, once', () => {
   symlinkSync('/etc', join(root, 'evil'));
   const set = sockets();
-  const wish = { key: 'evil', path: '/evil', directory: root };
+  const wish: SocketWish = { key: 'evil', name: 'evil', owner };
   set.reconcile([wish]);
   set.reconcile([wish]);
   expect(failures.map((told) => told.code)).toEqual(['SLO_E_SIGNAL_SOCKET']);
