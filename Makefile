@@ -33,6 +33,7 @@ test: build ## every test; ends with `N passed, N failed, N skipped`
 	@rm -rf build/test
 	@status=0; \
 	$(MAKE) test-unit || status=1; \
+	$(MAKE) test-proxies || status=1; \
 	$(MAKE) test-vm || status=1; \
 	$(MAKE) test-kube || status=1; \
 	node test/summary.ts build/test || status=1; \
@@ -41,6 +42,10 @@ test: build ## every test; ends with `N passed, N failed, N skipped`
 test-unit: build ## unit tests, and native BPF tests where this kernel and user allow them
 	@test/conformance/node-18.sh
 	@npm run --silent test:unit
+
+test-proxies: setup ## nginx, HAProxy and Caddy of Debian with the shipped snippets; others as they document their requests
+	@test/proxies/debian-programs.sh nginx haproxy caddy >/dev/null || true
+	@vitest run --config test/proxies/vitest.proxies.config.ts
 
 test-vm: build ## the kernel suite in virtual machines: KERNELS="6.16 7.3" or KERNELS=all
 	@node test/vm/run.ts --kernels "$(KERNELS)"
@@ -83,5 +88,5 @@ clean: ## remove what was built here
 clean-cache: ## remove kernels, root file systems and libbpf from the cache
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
 
-.PHONY: help setup build bpf demo bench bench-readme test test-unit test-vm test-kube test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
+.PHONY: help setup build bpf demo bench bench-readme test test-unit test-proxies test-vm test-kube test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help

@@ -8,6 +8,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { listenLow } from './low-port.ts';
 import { isMisbehaviour, type Misbehaviour, misbehave } from './misbehaviour.ts';
 
 export interface Behaviour {
@@ -67,6 +68,7 @@ export class ConformanceServer {
 
   /** Listens on a free port, or on the one that it had: a restart keeps the address. */
   async start(): Promise<void> {
+    if (this.#server !== undefined) return;
     const server = createServer(
       { maxHeaderSize: 256 * 1024, keepAliveTimeout: 75_000 },
       (request, response) => {
@@ -74,11 +76,8 @@ export class ConformanceServer {
       },
     );
     server.on('clientError', (_error, socket) => socket.destroy());
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject).listen(this.#port, '127.0.0.1', resolve);
-    });
+    this.#port = await listenLow(server, this.#port);
     this.#server = server;
-    this.#port = (server.address() as AddressInfo).port;
   }
 
   async stop(): Promise<void> {
