@@ -124,7 +124,7 @@ export const exchange = async (port: number, bytes: string | Buffer, from = '127
   socket.on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1');
   });
-  const ended = once(socket, 'close');
+  const ended = new Promise((resolve) => socket.once('close', resolve));
   socket.write(bytes);
   await ended;
   return text;

@@ -1,5 +1,5 @@
 /** The signal process and the agent's end of its socket, as two processes. */
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,8 @@ import { call, podLevel, type SignalProcess, startSignal, until } from '../../te
 import type { PodLevel } from '../shed/feed.ts';
 import { LevelPublisher } from './level-publisher.ts';
 import type { SignalMessage } from './wire.ts';
+
+const NOBODY = 65_534;
 
 let root = '';
 let levels = '';
@@ -212,6 +214,29 @@ describe('the signal process', () => {
     await until('level', async () => path !== undefined);
     said = said.filter(({ key }) => key !== 'pod/a');
     await until('closed', async () => (await ask(join(pods, 'a/shed.sock'))) === undefined);
+  });
+
+  const canDrop = process.getuid?.() === 0;
+  if (!canDrop) process.stderr.write('skipped: the signal process as nobody: not root\n');
+
+  it.skipIf(!canDrop)('needs no user, no capability and no file but the socket', async () => {
+    const run = join(root, 'run');
+    chmodSync(root, 0o755);
+    mkdirSync(run);
+    // As Kubernetes makes an emptyDir under fsGroup.
+    chownSync(run, 0, NOBODY);
+    chmodSync(run, 0o2770);
+    levels = join(run, 'levels.sock');
+    await startAgent();
+    const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+    const prefix = ['setpriv', ...ids, '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs'];
+    signal = await startSignal({ levels, prefix });
+    await until('levels', async () => (await levelOf()).state === 'shedding');
+    const status = readFileSync(`/proc/${signal.child.pid}/status`, 'latin1');
+    expect(status).toMatch(/^CapBnd:\s+0+$/m);
+    expect(status).toMatch(/^CapEff:\s+0+$/m);
+    expect(status).toMatch(/^Uid:\s+65534/m);
+    expect(statSync(levels)).toMatchObject({ uid: 0, gid: NOBODY });
   });
 
   it('says why it cannot run', async () => {

@@ -66,15 +66,14 @@ const brokenTarget = (packet: unknown): string =>
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
-/** After the answer: node throws the body away, and this ends it when it is long. */
-const limitBody = (request: IncomingMessage, response: ServerResponse): void => {
-  response.once('finish', () => {
-    let bytes = 0;
-    request.on('data', (piece: Buffer) => {
-      bytes += piece.length;
-      if (bytes > MAX_BODY_BYTES) request.socket.destroy();
-    });
+/** Throws the body away, and ends it when it is long: reading it ourselves keeps node from doing it without a limit. */
+const discardBody = (request: IncomingMessage): void => {
+  let bytes = 0;
+  request.on('data', (piece: Buffer) => {
+    bytes += piece.length;
+    if (bytes > MAX_BODY_BYTES) request.socket.destroy();
   });
+  request.read(0);
 };
 
 class Endpoint {
@@ -97,7 +96,7 @@ class Endpoint {
       if (hasBody(request)) {
         this.#sending.add(socket);
         request.once('close', () => this.#sending.delete(socket));
-        if (route !== 'report') limitBody(request, response);
+        if (route !== 'report') discardBody(request);
       }
       if (route === 'shed' || route === 'shed-403') {
         const answer = handler.decide(route, caller);
