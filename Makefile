@@ -26,6 +26,14 @@ bench: build ## every policy side by side in virtual machines: SCENARIOS="a b" P
 	@$(MAKE) -C test/bench/load
 	@node test/bench/main.ts $(if $(HELP),--help)
 
+bench-signal: build ## decisions a second and handler time of the signal process on one core: SECONDS=10
+	@node test/bench/signal.ts
+
+bench-signal-node: build ## in a virtual machine: how long a pod waits for a decision, idle and saturated, without and with scx-slo
+	@mkdir -p build/bench
+	@node test/vm/exec.ts --clock virtual --env CLOCK=virtual --timeout 560 --out build/bench/signal-node -- node test/bench/signal-node.ts
+	@cp build/bench/signal-node/signal-node.json build/bench/signal-node.json
+
 bench-readme: setup ## put the results of `make bench` into README.md
 	@node test/bench/readme.ts
 
@@ -88,5 +96,5 @@ clean: ## remove what was built here
 clean-cache: ## remove kernels, root file systems and libbpf from the cache
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
 
-.PHONY: help setup build bpf demo bench bench-readme test test-unit test-proxies test-vm test-kube test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
+.PHONY: help setup build bpf demo bench bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeKernelSide } from '../test/fakes/kernel-side.ts';
+import { startSignal } from '../test/signal-process.ts';
 import { Agent, type AgentPorts } from './agent.ts';
 import { failure, isFailure } from './failure.ts';
 import { type Mode, NO_SLOT } from './kernel/port.ts';
@@ -440,6 +441,30 @@ describe('from misses to 429', () => {
     );
     expect(Number(misses?.split(' ').at(-1))).toBeGreaterThanOrEqual(50);
     expect(await metric(/^scx_slo_shed_answers_total.*answer="deny"\} [1-9]/)).toHaveLength(1);
+  });
+
+  it('leaves the answers to a signal process, and counts what it answered', async () => {
+    makeCgroup(POD);
+    source.set(cart());
+    const levelsSocket = join(root, 'levels.sock');
+    await start('advisory', undefined, { levelsSocket });
+    expect(ports.signal).toBeUndefined();
+    const signal = await startSignal({ levels: levelsSocket });
+    const timer = setInterval(overload, 50);
+    try {
+      const ask = (from = '127.0.0.2') => get(signal.port, '/v1/shed', { from });
+      await until('429', async () => (await ask()).status === 429);
+      expect((await ask('127.0.0.3')).headers['x-scx-slo-state']).toBe('unknown');
+      const counted = async () =>
+        (await metric(/^scx_slo_shed_answers_total.*answer="deny"\} [1-9]/)).length === 1 &&
+        (await metric(/^scx_slo_unknown_callers_total [1-9]/)).length === 1;
+      await until('counts', counted);
+      source.set();
+      await until('unknown', async () => (await ask()).headers['x-scx-slo-state'] === 'unknown');
+    } finally {
+      clearInterval(timer);
+      await signal.stop();
+    }
   });
 
   it('never sheds in mode observe', async () => {

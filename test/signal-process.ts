@@ -28,12 +28,14 @@ export interface StartOptions {
   flags?: readonly string[];
   /** Another way to start it, for example in a network namespace: the words before `node`. */
   prefix?: readonly string[];
+  /** Default: the sources, so that a test needs no build. */
+  program?: string;
 }
 
 export const startSignal = async (options: StartOptions): Promise<SignalProcess> => {
-  const { levels, host = '127.0.0.1', flags = [], prefix = [] } = options;
+  const { levels, host = '127.0.0.1', flags = [], prefix = [], program = PROGRAM } = options;
   const listen = ['--listen', `${host}:0`, '--health', `${host}:0`];
-  const words = [...prefix, process.execPath, PROGRAM, '--levels', levels, ...listen, ...flags];
+  const words = [...prefix, process.execPath, program, '--levels', levels, ...listen, ...flags];
   const [command = '', ...argv] = words;
   const child = spawn(command, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
   const log: { msg: string; port?: number; health?: number; pid?: number }[] = [];

@@ -32,6 +32,7 @@ export class GuestNode {
     name: string,
     annotations: Record<string, string> | undefined,
     driver: CgroupDriver = 'systemd',
+    podIPs: readonly string[] = [],
   ): GuestPod {
     const uid = randomUUID();
     const cgroup = podCgroupPath({ driver, qos: 'burstable', uid });
@@ -46,7 +47,7 @@ export class GuestNode {
         kind: 'Pod',
         metadata: { name, namespace: 'vm', uid, annotations },
         spec: { containers: [{ name: 'main', image: 'none', resources: { requests: { cpu: '200m' } } }] },
-        status: { podIPs: [] },
+        status: { podIPs: podIPs.map((ip) => ({ ip })) },
       };
       writeFileSync(join(this.podsDir, `${name}.json`), JSON.stringify(manifest));
     }
