@@ -3,6 +3,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Failure, failure } from '../failure.ts';
 import type { PodLevel } from '../shed/feed.ts';
+import { RateLimit } from './limits.ts';
 import { RoundDelta } from './round-delta.ts';
 import {
   type AgentMessage,
@@ -18,6 +19,8 @@ import {
 const MAX_PEERS = 4;
 /** A peer that has not read for this long is cut off; it connects again and gets everything. */
 const UNREAD_MS = 5_000;
+/** Reports of all pods come to no more than half of that (handler.ts); the rest is not read. */
+const MESSAGES_PER_S = 1_000;
 /** The owner and the socket's group: see docs/signal.md. */
 const SOCKET_MODE = 0o660;
 
@@ -33,6 +36,7 @@ export class LevelPublisher {
   readonly #server: Server;
   readonly #peers = new Set<Peer>();
   readonly #delta = new RoundDelta();
+  readonly #messages = new RateLimit(MESSAGES_PER_S, MESSAGES_PER_S);
   #latest: readonly PodLevel[] | undefined;
   #cgroups: readonly CgroupOwner[] = [];
 
@@ -84,6 +88,11 @@ export class LevelPublisher {
     for (const peer of this.#peers) this.#sendRound(peer, update, nowMs);
   }
 
+  /** Bytes that wait for peers to read. */
+  get unreadBytes(): number {
+    return [...this.#peers].reduce((sum, { socket }) => sum + socket.writableLength, 0);
+  }
+
   setCgroups(cgroups: readonly CgroupOwner[]): void {
     this.#cgroups = cgroups;
     const line = encode({ t: 'cgroups', cgroups });
@@ -94,6 +103,7 @@ export class LevelPublisher {
     const peer: Peer = { socket, needsAll: true, unreadSinceMs: undefined };
     this.#peers.add(peer);
     const lines = new LineReader(MAX_SIGNAL_LINE_BYTES, (line) => {
+      if (this.#messages.take('', performance.now()) !== 'within') return;
       const message = parseSignalMessage(line);
       if (message !== undefined) this.#onMessage(message);
     });
