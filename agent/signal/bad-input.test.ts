@@ -1,55 +1,15 @@
-/** What hostile and broken callers send to the real process: an answer of the contract or a closed door, and no harm. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** What broken and hostile callers send to the real process: an answer of the contract or a closed door, and no harm. */
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  call,
-  exchange,
-  open,
-  podLevel,
-  type SignalProcess,
-  startSignal,
-  until,
-} from '../../test/signal-process.ts';
-import type { PodLevel } from '../shed/feed.ts';
-import { LevelPublisher } from './level-publisher.ts';
-import type { SignalMessage } from './wire.ts';
+import { call, exchange, open, until } from '../../test/signal-process.ts';
+import { BAD, SignalUnderAttack, statusesOf } from '../../test/signal-under-attack.ts';
 
-/** Bad callers ask from here, the good one from its own address. */
-const BAD = '127.0.0.2';
-const GOOD = '127.0.0.3';
-/** What the process may grow by, whatever is done to it. */
-const MAX_GROWTH_MIB = 150;
 const ALLOWED = new Set([200, 304, 400, 403, 404, 405, 413, 429]);
-
-const root = mkdtempSync(join(tmpdir(), 'scx-slo-bad-'));
-const messages: SignalMessage[] = [];
-const publisher = new LevelPublisher(join(root, 'levels.sock'), (message) => messages.push(message));
 const sockets: Socket[] = [];
-let said: PodLevel[] = [podLevel('bad', [BAD], 0.5), podLevel('good', [GOOD], 0)];
-let ticks: NodeJS.Timeout | undefined;
-let signal: SignalProcess;
+let attacked: SignalUnderAttack;
 let port = 0;
-let idleMiB = 0;
-
-const statusesOf = (text: string): number[] =>
-  [...text.matchAll(/HTTP\/1\.1 ([0-9]{3}) /g)].map(([, status]) => Number(status));
-
-/** The good caller is served, from a process that did not grow. */
-const expectNoHarm = async (): Promise<void> => {
-  const answers = await Promise.all([
-    call(port, '/v1/shed', { from: GOOD }),
-    call(port, '/v1/level', { from: GOOD }),
-  ]);
-  expect(answers[0]).toMatchObject({ status: 200, headers: { 'x-scx-slo-state': 'ok' } });
-  expect(JSON.parse(answers[1]?.body ?? '')).toMatchObject({ state: 'ok' });
-  expect(signal.child.exitCode).toBeNull();
-  expect(signal.rssMiB() - idleMiB).toBeLessThan(MAX_GROWTH_MIB);
-};
 
 const keep = async (from: string): Promise<Socket> => {
   const socket = await open(port, from);
@@ -58,26 +18,14 @@ const keep = async (from: string): Promise<Socket> => {
 };
 
 beforeAll(async () => {
-  expect(await publisher.start()).toBeUndefined();
-  ticks = setInterval(() => publisher.publish(said, performance.now()), 20);
-  signal = await startSignal({
-    levels: join(root, 'levels.sock'),
-    flags: ['--pod-sockets', join(root, 'pods')],
-  });
-  ({ port } = signal);
-  await until('levels', async () => (await call(port, '/v1/level', { from: GOOD })).body.includes('ok'));
-  idleMiB = signal.rssMiB();
+  attacked = await SignalUnderAttack.start();
+  ({ port } = attacked);
 });
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
-  await expectNoHarm();
+  await attacked.expectNoHarm();
 });
-afterAll(async () => {
-  clearInterval(ticks);
-  await signal.stop();
-  publisher.stop();
-  rmSync(root, { recursive: true, force: true });
-});
+afterAll(() => attacked.stop());
 
 const CLOSE = 'Connection: close\r\n\r\n';
 
@@ -212,7 +160,7 @@ describe('bodies', () => {
 });
 
 describe('reports', () => {
-  const reported = () => messages.filter(({ t }) => t === 'report').length;
+  const reported = () => attacked.messages.filter(({ t }) => t === 'report').length;
 
   it.each([
     'NaN',
@@ -236,121 +184,4 @@ describe('reports', () => {
     expect(statusesOf(await exchange(port, head + 'x'.repeat(5_000), BAD))).toEqual([413]);
     expect(reported()).toBe(0);
   });
-});
-
-describe('floods', () => {
-  it('of pipelined requests: some are answered in order, too many end the connection', async () => {
-    const one = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
-    const few = Array.from({ length: 20 }, (_, n) => one(n % 2 === 0 ? '/nope' : '/v1/shed-403')).join('');
-    const statuses = statusesOf(await exchange(port, `${few}GET /nope HTTP/1.1\r\n${CLOSE}`, BAD));
-    expect(statuses).toHaveLength(21);
-    expect(statuses.filter((_, n) => n % 2 === 0).every((status) => status === 404)).toBe(true);
-    const many = statusesOf(await exchange(port, one('/v1/shed').repeat(20_000), BAD));
-    expect(many.length).toBeLessThan(20_000);
-  });
-
-  it('of decisions: no more than its share is decided, whatever a caller asks', async () => {
-    const BATCH = 16;
-    const startMs = performance.now();
-    const counts = { ok: 0, unknown: 0 };
-    let isShut = false;
-    const ask = async (): Promise<void> => {
-      const socket = await keep(BAD);
-      socket.on('close', () => {
-        isShut = true;
-      });
-      let answers = 0;
-      socket.on('data', (chunk: Buffer) => {
-        const text = chunk.toString('latin1');
-        const news = statusesOf(text).length;
-        const unknown = text.split('State: unknown').length - 1;
-        counts.unknown += unknown;
-        counts.ok += news - unknown;
-        answers += news;
-        if (answers % BATCH === 0 && news > 0) socket.write(request);
-      });
-      const request = 'GET /v1/shed HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(BATCH);
-      socket.write(request);
-    };
-    await Promise.all(Array.from({ length: 16 }, ask));
-    await until('shut out, or much answered', () => isShut || counts.ok + counts.unknown > 30_000, 15_000);
-    const seconds = Math.floor((performance.now() - startMs) / 1_000) + 2;
-    expect(counts.ok).toBeGreaterThan(0);
-    expect(counts.ok).toBeLessThanOrEqual(5_000 * seconds);
-    await expectNoHarm();
-    await sleep(1_100);
-    expect((await call(port, '/v1/shed', { from: BAD })).status).toBeLessThan(500);
-  });
-
-  it('of 10,000 idle connections, from one address and from many', async () => {
-    const limit = /^Max open files +([0-9]+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
-    const wanted = 10_000;
-    const possible = Math.min(wanted, Number(limit) - 1_000);
-    if (possible < wanted)
-      process.stderr.write(`only ${possible} connections: this process may open ${limit} files\n`);
-    for (let n = 0; n < possible; n += 1) {
-      const from = n < possible / 2 ? BAD : `127.0.1.${1 + (n % 200)}`;
-      const socket = await keep(from);
-      if (n % 3 === 0) socket.write('GET /v1/shed HTTP/1.1\r\nHost: x\r\n\r\n');
-      if (n % 1_000 === 999) await expectNoHarm();
-    }
-    const metrics = (await call(signal.healthPort, '/metrics', { from: '127.0.0.1' })).body;
-    const open_ = Number(/^scx_slo_signal_connections ([0-9]+)$/m.exec(metrics)?.[1]);
-    expect(open_).toBeLessThanOrEqual(4_096);
-    expect(open_).toBeGreaterThan(64);
-    await expectNoHarm();
-  }, 60_000);
-});
-
-describe('slow callers', () => {
-  it('that send a header byte by byte are closed', async () => {
-    const slow = await Promise.all(Array.from({ length: 50 }, () => keep(BAD)));
-    let open_ = slow.length;
-    let answers = '';
-    for (const socket of slow) {
-      socket.on('close', () => {
-        open_ -= 1;
-      });
-      socket.on('data', (chunk: Buffer) => {
-        answers += chunk.toString('latin1');
-      });
-      socket.write('GET /v1/shed HTTP/1.1\r\nX: ');
-    }
-    const drip = setInterval(() => {
-      for (const socket of slow) socket.write('x');
-    }, 200);
-    await until('all closed', () => open_ === 0);
-    clearInterval(drip);
-    expect(answers).toBe('');
-  });
-
-  it('that do not read their stream are closed, and nothing piles up for them', async () => {
-    const path = join(root, 'pods/bad/shed.sock');
-    let closed = 0;
-    let opened = 0;
-    for (let n = 0; n < 4; n += 1) {
-      const socket = connect(path, () => {
-        opened += 1;
-        socket.write('GET /v1/level/stream HTTP/1.1\r\nHost: x\r\n\r\n');
-      });
-      sockets.push(socket);
-      socket.pause();
-      // A paused socket does not see its end: writing into it does.
-      const probe = setInterval(() => socket.write('\r\n'), 200);
-      socket
-        .on('error', () => undefined)
-        .on('close', () => {
-          clearInterval(probe);
-          closed += 1;
-        });
-    }
-    await until('open', () => opened === 4);
-    let turn = 0;
-    const changes = setInterval(() => {
-      turn += 1;
-      said = [podLevel('bad', [BAD], (turn % 90) / 100), podLevel('good', [GOOD], 0)];
-    }, 20);
-    await until('closed', () => closed === 4, 40_000);
-    clearInterval(changes);
-  }, 60_000);
 });
