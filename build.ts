@@ -17,6 +17,17 @@ const kubeconfigApart: Plugin = {
   },
 };
 
+/** node:http without its WebSocket, and with it undici: see agent/lean-http.ts. For code that imports it as usual. */
+const leanHttp: Plugin = {
+  name: 'lean-http',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^node:http$/ }, () => ({ path: 'http', namespace: 'lean' }));
+    onLoad({ filter: /^http$/, namespace: 'lean' }, () => ({
+      contents: "module.exports = process.getBuiltinModule('node:http');",
+    }));
+  },
+};
+
 const common: BuildOptions = {
   ...BUNDLE_OPTIONS,
   outdir: 'build/dist',
@@ -45,6 +56,8 @@ await build({
   splitting: true,
   chunkNames: 'doctor-[hash]',
 });
+
+await build({ ...common, entryPoints: { sidecar: 'client/sidecar/main.ts' }, plugins: [leanHttp] });
 
 // What applications install.
 await buildClient('build/client', version);

@@ -8,6 +8,7 @@ const USAGE = `usage: scx-slo COMMAND [options]
 
   run ...                       the node agent (scx-slo run --help)
   signal ...                    the process that answers pods (scx-slo signal --help)
+  sidecar ...                   stands before an app and rejects what the signal says (scx-slo sidecar --help)
   doctor [--dump] [--json]      what this node can do, why not more, and how the scheduler ended last
   webhook ...                   the admission webhook (scx-slo webhook --help)
   config init [--output FILE]   write a commented example (default /etc/scx-slo/config, "-" is standard output)
@@ -20,6 +21,7 @@ const USAGE = `usage: scx-slo COMMAND [options]
 const BUNDLES: Readonly<Record<string, string>> = {
   run: 'agent.mjs',
   signal: 'signal.mjs',
+  sidecar: 'sidecar.mjs',
   doctor: 'doctor.mjs',
   webhook: 'webhook.mjs',
 };
