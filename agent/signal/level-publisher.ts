@@ -94,8 +94,9 @@ export class LevelPublisher {
   }
 
   setCgroups(cgroups: readonly CgroupOwner[]): void {
-    this.#cgroups = cgroups;
     const line = encode({ t: 'cgroups', cgroups });
+    if (line === encode({ t: 'cgroups', cgroups: this.#cgroups })) return;
+    this.#cgroups = cgroups;
     for (const peer of this.#peers) if (!peer.needsAll) peer.socket.write(line);
   }
 

@@ -23,12 +23,15 @@ let said: PodLevel[] = [];
 const port = (): number => signal?.port ?? 0;
 const levelOf = async (from = '127.0.0.2') => JSON.parse((await call(port(), '/v1/level', { from })).body);
 
+const speak = () => {
+  ticks = setInterval(() => publisher?.publish(said, performance.now()), 50);
+};
+
 /** An agent that says `said` every 50 ms. */
 const startAgent = async () => {
-  const started = new LevelPublisher(levels, (message) => messages.push(message));
-  publisher = started;
-  expect(await started.start()).toBeUndefined();
-  ticks = setInterval(() => started.publish(said, performance.now()), 50);
+  publisher = new LevelPublisher(levels, (message) => messages.push(message));
+  expect(await publisher.start()).toBeUndefined();
+  speak();
 };
 
 const stopAgent = () => {
@@ -169,8 +172,13 @@ describe('the signal process', () => {
     expect(JSON.parse((await waiting).body)).toMatchObject({ shed: 0.1 });
   });
 
-  it('lets go when the agent dies, and listens to the next one at once', async () => {
+  it('lets go when the agent hangs or dies, and listens to the next one at once', async () => {
     await start();
+    // It hangs: connected, and silent.
+    clearInterval(ticks);
+    await until('stale', async () => (await levelOf()).state === 'stale');
+    speak();
+    await until('fresh', async () => (await levelOf()).state === 'shedding');
     stopAgent();
     await until('stale', async () => (await levelOf()).state === 'stale');
     expect(await levelOf()).toMatchObject({ shed: 0.95 });

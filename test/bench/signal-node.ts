@@ -1,7 +1,7 @@
 /**
  * Inside a virtual machine: how long a pod waits for a decision on an idle node, and on one that batch work saturates, in
- * the same boot. First under the kernel's own scheduler, then under scx-slo, where the signal process and the pod that
- * asks have an SLO like any other. Writes /out/signal-node.json. Run it with `make bench-signal-node`.
+ * the same boot. First under the kernel's own scheduler with an agent that only observes, then under scx-slo, where the
+ * signal process and the pod that asks have an SLO like any other. Writes /out/signal-node.json. Run it with `make bench-signal-node`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -89,10 +89,17 @@ const main = async (): Promise<void> => {
     const answer = await fetch(`http://127.0.0.1:${PORT}/v1/shed`).catch(() => undefined);
     return answer?.status === 200 ? true : undefined;
   });
+  const under = async (mode: 'observe' | 'enforce'): Promise<AgentProcess> => {
+    const flags = ['--mode', mode, '--pods-dir', node.podsDir, '--levels-socket', LEVELS];
+    const agent = await AgentProcess.start(`signal-node-${mode}`, flags);
+    await agent.pod('signal');
+    await agent.pod('caller');
+    return agent;
+  };
+  const observer = await under('observe');
   const phases = [await phase(node, caller)];
-  const agent = await AgentProcess.enforce('signal-node', node.podsDir, ['--levels-socket', LEVELS]);
-  await agent.pod('signal');
-  await agent.pod('caller');
+  await observer.stop();
+  const agent = await under('enforce');
   phases.push(await phase(node, caller));
   const view = await agent.view();
   await agent.stop();
