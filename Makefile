@@ -31,7 +31,7 @@ bench-signal: build ## decisions a second and handler time of the signal process
 
 bench-signal-node: build ## in a virtual machine: how long a pod waits for a decision, idle and saturated, without and with scx-slo
 	@mkdir -p build/bench
-	@node test/vm/exec.ts --clock virtual --env CLOCK=virtual --timeout 560 --out build/bench/signal-node -- node test/bench/signal-node.ts
+	@node test/vm/exec.ts --clock virtual --env CLOCK=virtual --timeout 1200 --out build/bench/signal-node -- node test/bench/signal-node.ts
 	@cp build/bench/signal-node/signal-node.json build/bench/signal-node.json
 
 bench-readme: setup ## put the results of `make bench` into README.md

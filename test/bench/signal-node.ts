@@ -18,10 +18,10 @@ const LEVELS = '/tmp/levels.sock';
 const PORT = 7080;
 const CALLER_IP = '127.0.0.2';
 const HOGS_PER_CPU = 3;
-const REQUESTS = 1_000;
+const REQUESTS = 800;
 const EVERY_MS = 10;
 /** Compiling and collecting of the processes' first seconds are over by then. */
-const SETTLE_MS = 6_000;
+const SETTLE_MS = 4_000;
 const TARGET_RATIO = 1.5;
 
 interface Phase {
