@@ -51,8 +51,9 @@ test-unit: build ## unit tests, and native BPF tests where this kernel and user 
 	@test/conformance/node-18.sh
 	@npm run --silent test:unit
 
-test-proxies: setup ## nginx, HAProxy and Caddy of Debian with the shipped snippets; others as they document their requests
+test-proxies: setup ## nginx, HAProxy and Caddy of Debian with the shipped snippets; other proxies as documented; Python and Go recipes
 	@test/proxies/debian-programs.sh nginx haproxy caddy >/dev/null || true
+	@test/proxies/debian-programs.sh golang-go >/dev/null || true
 	@vitest run --config test/proxies/vitest.proxies.config.ts
 
 test-vm: build ## the kernel suite in virtual machines: KERNELS="6.16 7.3" or KERNELS=all

@@ -5,7 +5,14 @@ import JunitReporter from './test/junit-reporter.ts';
 export default defineConfig({
   test: {
     include: ['{slo,kube,webhook,agent,operator,client,cli,test}/**/*.test.ts'],
-    exclude: ['test/vm/suites/**', 'test/vm/soak/**', 'test/proxies/**', 'node_modules/**', 'build/**'],
+    exclude: [
+      'test/vm/suites/**',
+      'test/vm/soak/**',
+      'test/proxies/**',
+      'test/recipes/**',
+      'node_modules/**',
+      'build/**',
+    ],
     reporters: ['default', new JunitReporter({ outputFile: 'build/test/unit.xml', suite: 'unit' })],
     testTimeout: 20_000,
   },

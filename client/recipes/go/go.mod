@@ -1,0 +1,3 @@
+module scxslo
+
+go 1.19
