@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freeLowPort } from '../conformance/low-port.ts';
 import { MISBEHAVIOURS } from '../conformance/misbehaviour.ts';
+import { RealSignal } from '../conformance/real-signal.ts';
 import { ConformanceServer } from '../conformance/server.ts';
 import { App } from './app.ts';
 import { type Ask, Caller, type Reply } from './ask.ts';
@@ -35,7 +36,7 @@ const WAIT = { timeout: 15_000, interval: 20 };
 const HANG_BOUND_MS = 250;
 const HANG_TRIES = 15;
 const CROWD = 100;
-const FOLLOWER_TAIL_MS = 2_500;
+const FOLLOWER_TAIL_MS = 3_000;
 
 const HOSTILE_PATHS = [
   '//v1/level',
@@ -82,6 +83,7 @@ export const proxyContract = ({ name, prepare, asksEach }: ProxyUnderTest): void
     const signal = new ConformanceServer();
     const app = new App();
     let directory: string;
+    let appPort: number;
     let proxy: RunningProxy;
     let caller: Caller;
 
@@ -93,7 +95,7 @@ export const proxyContract = ({ name, prepare, asksEach }: ProxyUnderTest): void
 
     const opens = async (): Promise<void> => {
       await expect.poll(crowd, WAIT).toEqual(Array(CROWD).fill(200));
-      // What it remembers has a tail that is too thin for a hundred requests.
+      // A share that may pass for none among so many requests is none after this.
       if (!asksEach) await sleep(FOLLOWER_TAIL_MS);
     };
 
@@ -116,10 +118,11 @@ export const proxyContract = ({ name, prepare, asksEach }: ProxyUnderTest): void
     beforeAll(async () => {
       directory = mkdtempSync(join(tmpdir(), `scx-slo-${name}-`));
       await signal.start();
+      appPort = await app.start();
       const places = {
         directory,
         signalPort: signal.port,
-        appPort: await app.start(),
+        appPort,
         port: await freeLowPort(),
       };
       proxy = await RunningProxy.start(prepare(places, programs), places.port, directory, programs.env);
@@ -258,6 +261,30 @@ export const proxyContract = ({ name, prepare, asksEach }: ProxyUnderTest): void
       await expect.poll(() => signal.asked.length, WAIT).toBeGreaterThan(0);
       const leaked = signal.asked.filter(({ headers: seen }) => seen.cookie ?? seen.authorization);
       expect(leaked).toEqual([]);
+    });
+
+    it('follows the product’s own signal', async () => {
+      const real = new RealSignal();
+      await real.start();
+      const own = mkdtempSync(join(tmpdir(), `scx-slo-${name}-`));
+      const places = { directory: own, signalPort: real.port, appPort, port: await freeLowPort() };
+      const other = await RunningProxy.start(prepare(places, programs), places.port, own, programs.env);
+      const asking = new Caller(places.port);
+      const denied = async (): Promise<number> => {
+        const replies = await Promise.all(Array.from({ length: CROWD }, () => asking.ask()));
+        return replies.filter(({ status }) => status === 429).length;
+      };
+      try {
+        real.set(0.95);
+        await expect.poll(denied, WAIT).toBeGreaterThan(CROWD * 0.8);
+        real.set(0);
+        await expect.poll(denied, WAIT).toBe(0);
+      } finally {
+        asking.close();
+        await other.stop();
+        await real.stop();
+        rmSync(own, { recursive: true });
+      }
     });
 
     it.each([0, 1] as const)('hostile paths and headers change no decision at level %i', async (shed) => {
