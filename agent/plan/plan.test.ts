@@ -222,7 +222,7 @@ describe('plan', () => {
     ]);
   });
 
-  it('plans 4,096 cgroups in milliseconds', () => {
+  it('plans 4,096 cgroups of 2,048 pods, every second one with an SLO', () => {
     const tree = new CgroupTree();
     const targets: Target[] = [];
     for (let index = 0; index < 2048; index += 1) {
@@ -230,14 +230,9 @@ describe('plan', () => {
       tree.created(BigInt(2 * index + 2), `/kubepods/burstable/pod${index}/${CONTAINER}`, 0);
       targets.push(pod(String(index), { slo: index % 2 === 0 ? slo() : undefined }));
     }
-    run(tree, targets);
-    // The best of several runs: other suites share the CPUs.
-    const times = Array.from({ length: 20 }, () => {
-      const startMs = performance.now();
-      expect(run(tree, targets).slots).toHaveLength(4096);
-      return performance.now() - startMs;
-    });
-    expect(Math.min(...times)).toBeLessThan(10);
+    const { slots } = run(tree, targets);
+    expect(slots).toHaveLength(4096);
+    expect(slots.filter(({ policy }) => policy.budgetNs > 0)).toHaveLength(1024);
   });
 });
 
