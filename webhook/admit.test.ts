@@ -48,7 +48,7 @@ describe('admit', () => {
       expect(response).toMatchObject({ uid: UID, allowed: true });
       expect(response.patchType).toBe(response.patch === undefined ? undefined : 'JSONPatch');
       for (const warning of response.warnings ?? []) {
-        expect(warning.length).toBeLessThanOrEqual(120);
+        expect(warning.length).toBeLessThanOrEqual(128);
       }
     },
   );
@@ -136,9 +136,14 @@ describe('admit', () => {
     ]);
   });
 
-  it('warns that the sidecar is not there yet', () => {
-    expect(run('create-inject-sidecar').warnings).toEqual([
-      'scx-slo.io/inject: "sidecar" is not available in this version; allowed is "endpoint"; ignored',
+  it('warns where no sidecar is configured, and adds the endpoint all the same', () => {
+    const { warnings, result } = run('create-inject-sidecar');
+    expect(warnings).toEqual([
+      'scx-slo.io/inject: "sidecar": no sidecar image is configured in this cluster; only SCX_SLO_ENDPOINT was added',
+    ]);
+    expect(result.spec.containers.map(({ env }) => env?.at(-1)?.name)).toEqual([
+      'SCX_SLO_ENDPOINT',
+      'SCX_SLO_ENDPOINT',
     ]);
   });
 
