@@ -1,24 +1,32 @@
 /** The two express applications: admission over TLS, and health and metrics on a port of their own. */
-import express, { type ErrorRequestHandler, type Express, type Response } from 'express';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
 import type { Logger } from 'pino';
-import { admit } from './admit.ts';
+import { admit, type Decide } from './admit.ts';
+import { BodyBudget } from './body-budget.ts';
 import type { Metrics } from './metrics.ts';
 
 /** An object is 1.5 MiB at most in etcd, and an UPDATE carries two of them. */
 export const BODY_MAX_BYTES = 3 * 1024 * 1024;
 
+/** Eight of the largest; with what JSON makes of them it still fits a container of 256 MiB. */
+const BODIES_MAX_BYTES = 8 * BODY_MAX_BYTES;
+
 export interface AppState {
   log: Logger;
   metrics: Metrics;
+  decide: Decide;
   /** True from SIGTERM on. */
   draining(): boolean;
   /** Why this replica should get no traffic; undefined: it should. */
   notReady(): string | undefined;
+  /** What an operator should know although the replica is ready; one line, empty: nothing. */
+  remark(): string;
 }
 
 export function admissionApp(state: AppState): Express {
   const app = bareApp();
   app.all('/mutate', (req, res, next) => {
+    res.locals.startMs = performance.now();
     if (req.method !== 'POST') {
       res.setHeader('allow', 'POST');
       refuse(state, res, 405, 'POST an AdmissionReview');
@@ -28,19 +36,20 @@ export function admissionApp(state: AppState): Express {
       next();
     }
   });
+  app.use('/mutate', withinBudget(state, new BodyBudget(BODIES_MAX_BYTES, BODY_MAX_BYTES)));
   // `inflate: false`: an API server does not compress, and 3 MiB of gzip are 3 GiB of JSON.
   app.use('/mutate', express.json({ limit: BODY_MAX_BYTES, type: 'application/json', inflate: false }));
   app.post('/mutate', (req, res) => {
-    const start = performance.now();
-    const answer = admit(req.body);
+    const answer = admit(req.body, state.decide);
     if (answer.status === 400) {
       refuse(state, res, 400, answer.message);
       return;
     }
     send(state, res, 200, answer.review);
-    const durationMs = performance.now() - start;
+    const durationMs = performance.now() - res.locals.startMs;
     state.metrics.requests.inc({ decision: answer.decision });
     state.metrics.durationSeconds.observe(durationMs / 1000);
+    state.metrics.warnings.inc(answer.review.response.warnings?.length ?? 0);
     const level = answer.decision === 'failed' ? 'error' : answer.decision === 'patched' ? 'info' : 'debug';
     state.log[level]({ ...answer.summary, decision: answer.decision, durationMs }, 'admission');
   });
@@ -49,12 +58,27 @@ export function admissionApp(state: AppState): Express {
   return app;
 }
 
+function withinBudget(state: AppState, bodies: BodyBudget): RequestHandler {
+  return (req, res, next) => {
+    const release = bodies.take(req);
+    if (release === undefined) {
+      // The API server's client asks again after this time where its own limit allows.
+      res.setHeader('retry-after', '1');
+      refuse(state, res, 503, 'too many large requests at once');
+      return;
+    }
+    res.once('close', release);
+    next();
+  };
+}
+
 export function healthApp(state: AppState): Express {
   const app = bareApp();
   app.get('/healthz', (_req, res) => send(state, res, 200, 'ok'));
   app.get('/readyz', (_req, res) => {
     const reason = state.draining() ? 'shutting down' : state.notReady();
-    send(state, res, reason === undefined ? 200 : 503, reason ?? 'ok');
+    const ok = ['ok', state.remark()].filter((text) => text !== '').join('\n');
+    send(state, res, reason === undefined ? 200 : 503, reason ?? ok);
   });
   app.get('/metrics', async (_req, res) => {
     const text = await state.metrics.registry.metrics();
