@@ -119,7 +119,7 @@ describe('admit', () => {
 
   it('adds the endpoint to containers that lack it, on CREATE only', () => {
     const envOf = (name: string) => run(name).result.spec.containers.map((c) => [c.name, c.env]);
-    const endpoint = { name: 'SCX_SLO_ENDPOINT', value: 'http://scx-slo-signal.scx-slo-system:7080' };
+    const endpoint = { name: 'SCX_SLO_ENDPOINT', value: 'http://scx-slo-signal.scx-slo-system.svc:7080' };
     const password = { name: 'DB_PASSWORD', value: 'correct-horse-battery-staple' };
     expect(envOf('create-inject')).toEqual([
       ['api', [password, endpoint]],

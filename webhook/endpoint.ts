@@ -3,7 +3,7 @@ import { type PatchOp, pointer } from './patch.ts';
 import type { ContainerView, PodView } from './pod-view.ts';
 
 export const ENDPOINT_ENV = 'SCX_SLO_ENDPOINT';
-export const ENDPOINT_URL = 'http://scx-slo-signal.scx-slo-system:7080';
+export const ENDPOINT_URL = 'http://scx-slo-signal.scx-slo-system.svc:7080';
 
 /** No node runs a pod of more; beyond it a patch would only cost time. */
 const INJECTED_CONTAINERS_MAX = 200;

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { VERSION } from '../slo/version.ts';
-import { DEFAULT_POLICY, EXCLUDED_NAMESPACES } from './mutate.ts';
+import { joinCluster } from './cluster.ts';
 import { parseOptions, WEBHOOK_USAGE } from './options.ts';
 import { startWebhook } from './server.ts';
 
@@ -26,16 +26,19 @@ export async function main(argv: string[]): Promise<number> {
   const sink = pino.destination({ dest: 1, sync: false, minLength: LOG_BUFFER_BYTES });
   const log = pino({ base: { component: 'webhook' } }, sink);
   setInterval(() => sink.flush(), LOG_FLUSH_MS).unref();
-  const policy = {
-    ...DEFAULT_POLICY,
-    excludedNamespaces: new Set([...EXCLUDED_NAMESPACES, settings.ownNamespace]),
-    endpointUrl: settings.endpointUrl,
-  };
-  const webhook = await startWebhook(settings, policy, log);
-  if (typeof webhook === 'string') {
-    log.fatal(webhook);
+  const failed = (problem: string): number => {
+    log.fatal(problem);
     sink.flushSync();
     return 1;
+  };
+  const cluster = await joinCluster(settings, log);
+  if (typeof cluster === 'string') {
+    return failed(cluster);
+  }
+  const webhook = await startWebhook(settings, cluster.policy, log);
+  if (typeof webhook === 'string') {
+    await cluster.stop();
+    return failed(webhook);
   }
   log.info({ version: VERSION, port: webhook.port, healthPort: webhook.healthPort }, 'serving');
   await new Promise<void>((resolve) => {
@@ -43,6 +46,7 @@ export async function main(argv: string[]): Promise<number> {
     process.once('SIGTERM', stop);
     process.once('SIGINT', stop);
   });
+  await cluster.stop();
   sink.flushSync();
   return 0;
 }

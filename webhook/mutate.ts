@@ -117,7 +117,7 @@ interface InjectionResult {
 const NO_INJECTION: InjectionResult = { ops: [] };
 
 /** OpenShift's range of user ids for the namespace; a pod that asks for another is refused. */
-const UID_RANGE_KEY = 'openshift.io/sa.scc.uid-range';
+export const UID_RANGE_KEY = 'openshift.io/sa.scc.uid-range';
 
 function injectionOps(
   pod: PodView,

@@ -15,7 +15,7 @@ const METADATA_PATHS = [
   /^\/metadata\/annotations\/effective(-[a-z-]+)?\.scx-slo\.io~1[^/]*$/,
 ];
 const ENVIRONMENT_PATH = /^\/spec\/(containers|initContainers)\/[0-9]+\/env(\/-)?$/;
-const CONTAINER_PATH = /^\/spec\/(containers\/-|initContainers(\/-)?)$/;
+const CONTAINER_PATH = /^\/spec\/(containers\/-|initContainers(\/0)?)$/;
 
 /** @returns what is wrong, or undefined */
 export function selfCheck(

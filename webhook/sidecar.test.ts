@@ -38,17 +38,29 @@ const admitted = (request: AdmissionRequest, policy: AdmissionPolicy) => {
 const named = (list: readonly Record<string, unknown>[] | undefined) => list?.map(({ name }) => name);
 
 describe('sidecar', () => {
-  it('is a native one, after the init containers, with no right that a restricted namespace refuses', () => {
+  it('is a native one, before all others, with no right that a restricted namespace refuses', () => {
     const { spec, warnings } = admitted(asked(), NATIVE);
     expect(warnings).toEqual([]);
-    expect(named(spec.initContainers)).toEqual(['migrate', 'scx-slo-sidecar']);
-    expect(spec.initContainers?.at(-1)).toEqual({
+    expect(named(spec.initContainers)).toEqual(['scx-slo-sidecar', 'migrate']);
+    expect(spec.initContainers?.[0]).toEqual({
       name: 'scx-slo-sidecar',
       image: 'scx-slo:0.1',
-      args: ['sidecar', '--port', '7081', '--app-port', '8080'],
-      env: [{ name: 'SCX_SLO_ENDPOINT', value: 'http://scx-slo-signal.scx-slo-system:7080' }],
-      ports: [{ name: 'scx-slo', containerPort: 7081, protocol: 'TCP' }],
-      resources: { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '96Mi' } },
+      args: ['sidecar'],
+      env: [
+        { name: 'SCX_SLO_APP_PORT', value: '8080' },
+        { name: 'SCX_SLO_ENDPOINT', value: 'http://scx-slo-signal.scx-slo-system.svc:7080' },
+      ],
+      ports: [
+        { name: 'scx-slo', containerPort: 8429, protocol: 'TCP' },
+        { name: 'scx-slo-health', containerPort: 8430, protocol: 'TCP' },
+      ],
+      startupProbe: {
+        httpGet: { path: '/healthz', port: 'scx-slo-health' },
+        periodSeconds: 1,
+        failureThreshold: 30,
+      },
+      readinessProbe: { httpGet: { path: '/readyz', port: 'scx-slo-health' } },
+      resources: { requests: { cpu: '10m', memory: '48Mi' }, limits: { memory: '128Mi' } },
       restartPolicy: 'Always',
       securityContext: {
         allowPrivilegeEscalation: false,
@@ -66,7 +78,7 @@ describe('sidecar', () => {
     for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
       expect(container.env).toContainEqual({
         name: 'SCX_SLO_ENDPOINT',
-        value: 'http://scx-slo-signal.scx-slo-system:7080',
+        value: 'http://scx-slo-signal.scx-slo-system.svc:7080',
       });
     }
   });
@@ -84,7 +96,7 @@ describe('sidecar', () => {
     expect(admitted(job, CONTAINER).warnings).toEqual([
       'scx-slo.io/inject: "sidecar": before Kubernetes 1.29 it would keep the pod from ending; only SCX_SLO_ENDPOINT was added',
     ]);
-    expect(named(admitted(job, NATIVE).spec.initContainers)).toEqual(['migrate', 'scx-slo-sidecar']);
+    expect(named(admitted(job, NATIVE).spec.initContainers)).toEqual(['scx-slo-sidecar', 'migrate']);
   });
 
   it('keeps a guaranteed pod guaranteed', () => {
@@ -94,8 +106,8 @@ describe('sidecar', () => {
         container.resources = resources;
       }
     });
-    const same = { cpu: '500m', memory: '96Mi' };
-    expect(admitted(guaranteed, NATIVE).spec.initContainers?.at(-1)).toMatchObject({
+    const same = { cpu: '500m', memory: '128Mi' };
+    expect(admitted(guaranteed, NATIVE).spec.initContainers?.[0]).toMatchObject({
       resources: { requests: same, limits: same },
     });
   });
@@ -109,7 +121,7 @@ describe('sidecar', () => {
         size: () => 1,
       },
     };
-    expect(admitted(asked(), openshift).spec.initContainers?.at(-1)).not.toHaveProperty(
+    expect(admitted(asked(), openshift).spec.initContainers?.[0]).not.toHaveProperty(
       'securityContext.runAsUser',
     );
   });
@@ -122,8 +134,8 @@ describe('sidecar', () => {
     ],
     [
       "in front of the sidecar's own port",
-      (pod) => Object.assign(pod.metadata.annotations, { 'scx-slo.io/app-port': '7081' }),
-      'scx-slo.io/inject: "sidecar": port 7081 is the sidecar\'s own; only SCX_SLO_ENDPOINT was added',
+      (pod) => Object.assign(pod.metadata.annotations, { 'scx-slo.io/app-port': '8429' }),
+      'scx-slo.io/inject: "sidecar": port 8429 is the sidecar\'s own; only SCX_SLO_ENDPOINT was added',
     ],
     [
       'on the host network',
@@ -153,7 +165,7 @@ describe('sidecar', () => {
     const request = asked();
     const { ops } = mutate(request, NATIVE);
     const forged = ops.map((op) =>
-      op.path === '/spec/initContainers/-' && 'value' in op
+      op.path === '/spec/initContainers/0' && 'value' in op
         ? { ...op, value: { ...(op.value as object), ...change } }
         : op,
     );

@@ -1,14 +1,16 @@
 /**
- * The shed sidecar that `scx-slo.io/inject: "sidecar"` asks for: `scx-slo sidecar` stands in front of the application's
- * port and answers 429 while the node sheds the pod. The Service's `targetPort` names its port, `scx-slo`.
+ * The shed sidecar that `scx-slo.io/inject: "sidecar"` asks for, as docs/sidecar.md describes it: it stands in front of
+ * the application's port and answers 429 while the node sheds the pod. A Service's `targetPort` names its port, `scx-slo`.
  */
 import { ENDPOINT_ENV } from './endpoint.ts';
 import { type PatchOp, pointer } from './patch.ts';
 import type { PodView } from './pod-view.ts';
 
 export const SIDECAR_NAME = 'scx-slo-sidecar';
-/** Where it listens; the application keeps the port of `scx-slo.io/app-port`. */
-export const SIDECAR_PORT = 7081;
+/** For callers; the application keeps the port of `scx-slo.io/app-port`. */
+export const SIDECAR_PORT = 8429;
+/** Its own /healthz and /readyz. */
+export const SIDECAR_HEALTH_PORT = 8430;
 
 export interface SidecarPolicy {
   image: string;
@@ -19,13 +21,15 @@ export interface SidecarPolicy {
   kind: 'native' | 'container';
 }
 
+const HEALTH_PORT_NAME = 'scx-slo-health';
+
 /** Nobody: the image's own user may be root, which a restricted namespace refuses. */
 const SIDECAR_UID = 65_532;
 
-const REQUESTS = { cpu: '20m', memory: '64Mi' };
-const MEMORY_LIMIT = { memory: '96Mi' };
+const REQUESTS = { cpu: '10m', memory: '48Mi' };
+const MEMORY_LIMIT = { memory: '128Mi' };
 /** Where the pod is "Guaranteed" it must stay so: exclusive CPUs hang on it. Half a CPU proxies thousands a second. */
-const GUARANTEED = { cpu: '500m', memory: '96Mi' };
+const GUARANTEED = { cpu: '500m', memory: '128Mi' };
 
 /** Keys that `sidecarContainer` writes: the self-check lets nothing else of a container through. */
 export const SIDECAR_FIELDS: ReadonlySet<string> = new Set([
@@ -37,6 +41,8 @@ export const SIDECAR_FIELDS: ReadonlySet<string> = new Set([
   'resources',
   'restartPolicy',
   'securityContext',
+  'startupProbe',
+  'readinessProbe',
 ]);
 
 /** What admits the sidecar to a namespace of pod security level "restricted"; it takes rights, it grants none. */
@@ -63,7 +69,9 @@ export function sidecarObstacle(
   if (policy.kind === 'container' && !pod.restartsAlways) {
     return 'before Kubernetes 1.29 it would keep the pod from ending';
   }
-  return appPort === SIDECAR_PORT ? `port ${SIDECAR_PORT} is the sidecar's own` : undefined;
+  return appPort === SIDECAR_PORT || appPort === SIDECAR_HEALTH_PORT
+    ? `port ${appPort} is the sidecar's own`
+    : undefined;
 }
 
 /** Nothing where it is there already. The namespace may assign user ids itself (OpenShift): then none is asked for. */
@@ -80,9 +88,21 @@ export function sidecarOps(
   const container = {
     name: SIDECAR_NAME,
     image: policy.image,
-    args: ['sidecar', '--port', String(SIDECAR_PORT), '--app-port', String(appPort)],
-    env: [{ name: ENDPOINT_ENV, value: endpointUrl }],
-    ports: [{ name: 'scx-slo', containerPort: SIDECAR_PORT, protocol: 'TCP' }],
+    args: ['sidecar'],
+    env: [
+      { name: 'SCX_SLO_APP_PORT', value: String(appPort) },
+      { name: ENDPOINT_ENV, value: endpointUrl },
+    ],
+    ports: [
+      { name: 'scx-slo', containerPort: SIDECAR_PORT, protocol: 'TCP' },
+      { name: HEALTH_PORT_NAME, containerPort: SIDECAR_HEALTH_PORT, protocol: 'TCP' },
+    ],
+    startupProbe: {
+      httpGet: { path: '/healthz', port: HEALTH_PORT_NAME },
+      periodSeconds: 1,
+      failureThreshold: 30,
+    },
+    readinessProbe: { httpGet: { path: '/readyz', port: HEALTH_PORT_NAME } },
     resources: pod.isGuaranteed
       ? { requests: GUARANTEED, limits: GUARANTEED }
       : { requests: REQUESTS, limits: MEMORY_LIMIT },
@@ -95,7 +115,8 @@ export function sidecarOps(
   if (policy.kind === 'container') {
     return [{ op: 'add', path: pointer('spec', 'containers', '-'), value: container }];
   }
+  // Before all others; the last operation, because the places of the others are counted from there.
   return pod.hasInitContainers
-    ? [{ op: 'add', path: pointer('spec', 'initContainers', '-'), value: container }]
+    ? [{ op: 'add', path: pointer('spec', 'initContainers', 0), value: container }]
     : [{ op: 'add', path: pointer('spec', 'initContainers'), value: [container] }];
 }
