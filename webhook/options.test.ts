@@ -22,6 +22,7 @@ describe('webhook options', () => {
     [[...pair, '--port', '0x10']],
     [[...pair, '--health-port', '']],
     [[...pair, '--lame-duck', '601']],
+    [[...pair, '--certificate-poll', '0']],
     [[...pair, '--namespaces', 'none']],
     [[...pair, '--sidecar-kind', 'best']],
     [[...pair, '--endpoint', 'somewhere']],

@@ -11,6 +11,7 @@ export const WEBHOOK_USAGE = `usage: scx-slo webhook --cert FILE --key FILE [opt
   --host ADDRESS        address to listen on (default: all)
   --port N              POST /mutate over TLS 1.3 (default 10250)
   --health-port N       /healthz, /readyz and /metrics over plain HTTP (default 9091)
+  --certificate-poll SECONDS  how often both files are read (default 5)
   --lame-duck SECONDS   after SIGTERM: not ready but serving (default 5)
   --namespaces WHICH    where caps and defaults of namespaces come from: watch, or off (the built-in caps hold).
                         Default: watch inside a cluster or with --kubeconfig, else off
@@ -42,6 +43,7 @@ const OPTIONS = {
   host: { type: 'string' },
   port: { type: 'string', default: '10250' },
   'health-port': { type: 'string', default: '9091' },
+  'certificate-poll': { type: 'string', default: '5' },
   'lame-duck': { type: 'string', default: '5' },
   namespaces: { type: 'string' },
   kubeconfig: { type: 'string' },
@@ -73,11 +75,15 @@ function settingsOf(values: Values, env: Environment): WebhookSettings | { error
   const port = wholeNumber(values.port, 65_535);
   const healthPort = wholeNumber(values['health-port'], 65_535);
   const lameDuck = wholeNumber(values['lame-duck'], 600);
+  const certificatePoll = wholeNumber(values['certificate-poll'], 600) || undefined;
   if (cert === undefined || key === undefined) {
     return { error: '--cert FILE and --key FILE are needed' };
   }
-  if (port === undefined || healthPort === undefined || lameDuck === undefined) {
-    return { error: '--port and --health-port take 0 .. 65535, --lame-duck takes 0 .. 600' };
+  if (port === undefined || healthPort === undefined) {
+    return { error: '--port and --health-port take 0 .. 65535' };
+  }
+  if (lameDuck === undefined || certificatePoll === undefined) {
+    return { error: '--lame-duck takes 0 .. 600, --certificate-poll 1 .. 600' };
   }
   const cluster = clusterSettingsOf(values, env);
   if ('error' in cluster) {
@@ -90,13 +96,13 @@ function settingsOf(values: Values, env: Environment): WebhookSettings | { error
     port,
     healthPort,
     lameDuckMs: lameDuck * 1000,
+    certificatePollMs: certificatePoll * 1000,
     ...FIXED,
     ...cluster,
   };
 }
 
 const FIXED = {
-  certificatePollMs: 5000,
   namespaceGraceMs: 10_000,
   requestMs: 10_000,
   connectionsMax: 2000,
