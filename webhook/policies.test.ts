@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { isOurKey } from '../slo/annotations.ts';
 import { readCaps } from '../slo/caps.ts';
 import { budgetMsOf, importanceOf } from '../slo/grammar.ts';
@@ -24,6 +24,13 @@ const policyOf = (file: string, name: string): CompiledPolicy => {
 
 const strict = policyOf('strict', 'scx-slo-strict');
 const record = policyOf('without-webhook', 'scx-slo-record');
+
+/** What docs/webhook.md says that the API server should call the webhook for. */
+const called = (() => {
+  const text = readFileSync(new URL('../docs/webhook.md', import.meta.url), 'utf8');
+  const spec = parse(/```yaml\n([^`]+)```/.exec(text)?.[1] ?? '');
+  return new CompiledPolicy({ metadata: { name: 'webhook' }, spec });
+})();
 
 type Annotations = Record<string, string>;
 
@@ -180,9 +187,9 @@ describe('policy of strict namespaces', () => {
   });
 });
 
-describe('match conditions of the policies', () => {
+describe('match conditions of the policies and the webhook', () => {
   it('let mirror pods pass', () => {
-    for (const policy of [strict, record]) {
+    for (const policy of [strict, record, called]) {
       expect(policy.matches(created({ 'kubernetes.io/config.mirror': 'x' }))).toBe(false);
       expect(policy.matches(created(undefined))).toBe(true);
     }
@@ -199,6 +206,7 @@ describe('match conditions of the policies', () => {
           const changed = keys.filter((k) => before[k] !== after[k]);
           const update = { ...created(after), oldObject: podWith(before) };
           expect(record.matches(update)).toBe(changed.length > 0);
+          expect(called.matches(update)).toBe(changed.length > 0);
           const asked = changed.filter((k) => !/^effective(-[a-z-]+)?\.scx-slo\.io\//.test(k));
           expect(strict.matches(update)).toBe(asked.length > 0);
         },
