@@ -3,13 +3,18 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler, t
 import type { Logger } from 'pino';
 import { admit, type Decide } from './admit.ts';
 import { BodyBudget } from './body-budget.ts';
+import { countJsonValues } from './json-values.ts';
 import type { Metrics } from './metrics.ts';
 
 /** An object is 1.5 MiB at most in etcd, and an UPDATE carries two of them. */
 export const BODY_MAX_BYTES = 3 * 1024 * 1024;
 
-/** Eight of the largest; with what JSON makes of them it still fits a container of 256 MiB. */
-const BODIES_MAX_BYTES = 8 * BODY_MAX_BYTES;
+/** Four of the largest, or two thousand of the usual size. */
+const BODIES_MAX_BYTES = 4 * BODY_MAX_BYTES;
+
+/** Ten times those of the largest pods; some 20 MB when parsed. Smaller bodies cannot hold as many. */
+const VALUES_MAX = 250_000;
+const VALUES_CHECKED_FROM_BYTES = VALUES_MAX;
 
 export interface AppState {
   log: Logger;
@@ -38,9 +43,19 @@ export function admissionApp(state: AppState): Express {
   });
   app.use('/mutate', withinBudget(state, new BodyBudget(BODIES_MAX_BYTES, BODY_MAX_BYTES)));
   // `inflate: false`: an API server does not compress, and 3 MiB of gzip are 3 GiB of JSON.
-  app.use('/mutate', express.json({ limit: BODY_MAX_BYTES, type: 'application/json', inflate: false }));
+  app.use(
+    '/mutate',
+    express.json({
+      limit: BODY_MAX_BYTES,
+      type: 'application/json',
+      inflate: false,
+      verify: (_req, _res, body) => refuseTooManyValues(body),
+    }),
+  );
   app.post('/mutate', (req, res) => {
     const answer = admit(req.body, state.decide);
+    // The request outlives its answer by a turn or more; what it parsed must not.
+    req.body = undefined;
     if (answer.status === 400) {
       refuse(state, res, 400, answer.message);
       return;
@@ -56,6 +71,12 @@ export function admissionApp(state: AppState): Express {
   app.use((_req, res) => send(state, res, 404, 'not found: the webhook answers POST /mutate'));
   app.use(onError(state));
   return app;
+}
+
+function refuseTooManyValues(body: Buffer): void {
+  if (body.length > VALUES_CHECKED_FROM_BYTES && countJsonValues(body, VALUES_MAX) > VALUES_MAX) {
+    throw Object.assign(new Error('too many values'), { status: 413 });
+  }
 }
 
 function withinBudget(state: AppState, bodies: BodyBudget): RequestHandler {
@@ -115,7 +136,7 @@ function send(state: AppState, res: Response, status: number, body: string | obj
 /** The body parser's own errors carry a 4xx; their messages may quote the input, so none is passed on. */
 const MESSAGES: Readonly<Record<number, string>> = {
   400: 'the body is not JSON',
-  413: `the body is larger than ${BODY_MAX_BYTES} bytes`,
+  413: `the body is larger than ${BODY_MAX_BYTES} bytes, or has more than ${VALUES_MAX} values`,
   415: 'the body must be plain application/json in a UTF encoding',
 };
 
