@@ -34,6 +34,9 @@ bench-signal-node: build ## in a virtual machine: how long a pod waits for a dec
 	@node test/vm/exec.ts --clock virtual --env CLOCK=virtual --timeout 1200 --out build/bench/signal-node -- node test/bench/signal-node.ts
 	@cp build/bench/signal-node/signal-node.json build/bench/signal-node.json
 
+bench-webhook: build ## two webhook replicas under an API server's load, through a rotation and a rolling restart: ARGS="--runs 3"
+	@node test/webhook-load/main.ts $(ARGS)
+
 bench-readme: setup ## put the results of `make bench` into README.md
 	@node test/bench/readme.ts
 
@@ -97,5 +100,5 @@ clean: ## remove what was built here
 clean-cache: ## remove kernels, root file systems and libbpf from the cache
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
 
-.PHONY: help setup build bpf demo bench bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
+.PHONY: help setup build bpf demo bench bench-webhook bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help

@@ -48,7 +48,7 @@ describe('admit', () => {
       expect(response).toMatchObject({ uid: UID, allowed: true });
       expect(response.patchType).toBe(response.patch === undefined ? undefined : 'JSONPatch');
       for (const warning of response.warnings ?? []) {
-        expect(warning.length).toBeLessThanOrEqual(120);
+        expect(warning.length).toBeLessThanOrEqual(128);
       }
     },
   );
@@ -119,7 +119,7 @@ describe('admit', () => {
 
   it('adds the endpoint to containers that lack it, on CREATE only', () => {
     const envOf = (name: string) => run(name).result.spec.containers.map((c) => [c.name, c.env]);
-    const endpoint = { name: 'SCX_SLO_ENDPOINT', value: 'http://scx-slo-signal.scx-slo-system:7080' };
+    const endpoint = { name: 'SCX_SLO_ENDPOINT', value: 'http://scx-slo-signal.scx-slo-system.svc:7080' };
     const password = { name: 'DB_PASSWORD', value: 'correct-horse-battery-staple' };
     expect(envOf('create-inject')).toEqual([
       ['api', [password, endpoint]],
@@ -136,9 +136,14 @@ describe('admit', () => {
     ]);
   });
 
-  it('warns that the sidecar is not there yet', () => {
-    expect(run('create-inject-sidecar').warnings).toEqual([
-      'scx-slo.io/inject: "sidecar" is not available in this version; allowed is "endpoint"; ignored',
+  it('warns where no sidecar is configured, and adds the endpoint all the same', () => {
+    const { warnings, result } = run('create-inject-sidecar');
+    expect(warnings).toEqual([
+      'scx-slo.io/inject: "sidecar": no sidecar image is configured in this cluster; only SCX_SLO_ENDPOINT was added',
+    ]);
+    expect(result.spec.containers.map(({ env }) => env?.at(-1)?.name)).toEqual([
+      'SCX_SLO_ENDPOINT',
+      'SCX_SLO_ENDPOINT',
     ]);
   });
 

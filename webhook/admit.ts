@@ -23,15 +23,14 @@ export interface Refused {
   message: string;
 }
 
+export type Decide = (request: AdmissionRequest) => Mutation;
+
 /**
  * Never throws and never blocks a pod.
  *
- * @param decide replaced in tests, to show what happens when it is wrong
+ * @param decide what holds in this cluster; the default knows no namespaces
  */
-export function admit(
-  body: unknown,
-  decide: (request: AdmissionRequest) => Mutation = mutate,
-): Admitted | Refused {
+export function admit(body: unknown, decide: Decide = (request) => mutate(request)): Admitted | Refused {
   const request = parseAdmissionReview(body);
   if (typeof request === 'string') {
     return { status: 400, decision: 'refused', message: request };
@@ -53,7 +52,7 @@ export function admit(
 
 function decideChecked(
   request: AdmissionRequest,
-  decide: (request: AdmissionRequest) => Mutation,
+  decide: Decide,
 ): Omit<Mutation, 'decision'> & { decision: Decision | 'failed'; fault?: string } {
   let fault: string | undefined;
   try {

@@ -5,26 +5,50 @@
  * An UPDATE changes metadata only, because nearly all of a pod's spec is immutable.
  */
 import {
+  APP_PORT_KEY,
   INJECT_KEY,
-  isEffectiveKey,
   MIRROR_KEY,
   WEBHOOK_LABEL,
   WEBHOOK_LABEL_DISABLED,
 } from '../slo/annotations.ts';
+import { type Injection, parseAppPort, parseInject } from '../slo/grammar.ts';
 import { recordOf } from '../slo/record.ts';
 import { resolve } from '../slo/resolve.ts';
 import type { AdmissionRequest } from './admission-review.ts';
-import { type PatchOp, pointer } from './patch.ts';
-import { type ContainerView, type PodView, viewPod } from './pod-view.ts';
+import { ENDPOINT_URL, endpointOps } from './endpoint.ts';
+import { type NamespaceFacts, type NamespaceView, NO_NAMESPACES } from './namespace-view.ts';
+import type { PatchOp } from './patch.ts';
+import { type PodView, viewPod } from './pod-view.ts';
+import { recordOps } from './record-ops.ts';
+import { type SidecarPolicy, sidecarObstacle, sidecarOps } from './sidecar.ts';
 import { warningsOf } from './warnings.ts';
 
-export const ENDPOINT_ENV = 'SCX_SLO_ENDPOINT';
-export const ENDPOINT_URL = 'http://scx-slo-signal.scx-slo-system:7080';
+export interface AdmissionPolicy {
+  namespaces: NamespaceView;
+  /** Left alone whatever the API server sends: the cluster's own and ours. */
+  excludedNamespaces: ReadonlySet<string>;
+  /** Value of SCX_SLO_ENDPOINT. */
+  endpointUrl: string;
+  /** undefined: none is configured, and whoever asks for one is told. */
+  sidecar: SidecarPolicy | undefined;
+}
 
-/** More changed keys than any honest pod has. */
-const SINGLE_OPS_MAX = 100;
-/** No node runs a pod of more; beyond it a patch would only cost time. */
-const INJECTED_CONTAINERS_MAX = 200;
+export const OWN_NAMESPACE = 'scx-slo-system';
+
+/** The webhook must not stand in the way of what it runs on itself. */
+export const EXCLUDED_NAMESPACES: readonly string[] = [
+  'kube-system',
+  'kube-public',
+  'kube-node-lease',
+  OWN_NAMESPACE,
+];
+
+export const DEFAULT_POLICY: AdmissionPolicy = {
+  namespaces: NO_NAMESPACES,
+  excludedNamespaces: new Set(EXCLUDED_NAMESPACES),
+  endpointUrl: ENDPOINT_URL,
+  sidecar: undefined,
+};
 
 export type Decision = 'patched' | 'unchanged' | 'skipped';
 
@@ -37,23 +61,30 @@ export interface Mutation {
 
 const SKIPPED: Mutation = { decision: 'skipped', ops: [], warnings: [] };
 
-export function mutate(request: AdmissionRequest): Mutation {
-  const pod = isPodWrite(request) ? viewPod(request.object) : undefined;
-  if (pod === undefined || isLeftAlone(pod)) {
+export function mutate(request: AdmissionRequest, policy: AdmissionPolicy = DEFAULT_POLICY): Mutation {
+  const namespace = request.namespace ?? '';
+  const pod =
+    isPodWrite(request) && !policy.excludedNamespaces.has(namespace) ? viewPod(request.object) : undefined;
+  const facts = policy.namespaces.get(namespace);
+  if (pod === undefined || isLeftAlone(pod, facts)) {
     return SKIPPED;
   }
-  const annotations = pod.annotations === 'absent' ? {} : pod.annotations;
-  const resolution = resolve({ annotations, containerNames: pod.containerNames });
-  const ops = [
-    ...recordOps(pod, recordOf(resolution)),
-    ...(request.operation === 'CREATE' && annotations[INJECT_KEY] === 'endpoint'
-      ? pod.containers.slice(0, INJECTED_CONTAINERS_MAX).flatMap(endpointOps)
-      : []),
-  ];
+  const state = policy.namespaces.state();
+  const resolution = resolve({
+    annotations: pod.annotations === 'absent' ? {} : pod.annotations,
+    containerNames: pod.containerNames,
+    namespaceAnnotations: facts?.annotations,
+    namespaceIsStale: state === 'stale',
+  });
+  const injection = request.operation === 'CREATE' ? injectionOps(pod, facts, policy) : NO_INJECTION;
+  const ops = [...recordOps(pod, recordOf(resolution)), ...injection.ops];
   return {
     decision: ops.length > 0 ? 'patched' : 'unchanged',
     ops,
-    warnings: warningsOf(resolution, annotations[INJECT_KEY]),
+    warnings: warningsOf(resolution, {
+      obstacle: injection.obstacle,
+      capsUnknown: state === 'stale' || (state !== 'off' && facts === undefined),
+    }),
   };
 }
 
@@ -69,53 +100,59 @@ function isPodWrite(request: AdmissionRequest): boolean {
 }
 
 /** A mirror pod only shows what runs from a file: a change to it would change nothing but the picture. */
-function isLeftAlone(pod: PodView): boolean {
+function isLeftAlone(pod: PodView, namespace: NamespaceFacts | undefined): boolean {
   return (
     (pod.annotations !== 'absent' && Object.hasOwn(pod.annotations, MIRROR_KEY)) ||
-    pod.labels[WEBHOOK_LABEL] === WEBHOOK_LABEL_DISABLED
+    pod.labels[WEBHOOK_LABEL] === WEBHOOK_LABEL_DISABLED ||
+    namespace?.labels[WEBHOOK_LABEL] === WEBHOOK_LABEL_DISABLED
   );
 }
 
-function recordOps(pod: PodView, record: ReadonlyMap<string, string>): PatchOp[] {
-  const at = (key: string): string => pointer('metadata', 'annotations', key);
-  const present = new Map(pod.annotations === 'absent' ? [] : Object.entries(pod.annotations));
-  const stale = [...present.keys()].filter((key) => isEffectiveKey(key) && !record.has(key));
-  const wrong = [...record].filter(([key, value]) => present.get(key) !== value);
-  if (stale.length + wrong.length > SINGLE_OPS_MAX) {
-    return [replaceAll(pod, present, stale, record)];
-  }
-  return [
-    ...(pod.annotations === 'absent' && wrong.length > 0
-      ? [{ op: 'add', path: pointer('metadata', 'annotations'), value: {} } as const]
-      : []),
-    ...stale.map((key) => ({ op: 'remove', path: at(key) }) as const),
-    ...wrong.map(
-      ([key, value]) => ({ op: present.has(key) ? 'replace' : 'add', path: at(key), value }) as const,
-    ),
-  ];
+interface InjectionResult {
+  ops: PatchOp[];
+  /** Why the sidecar that was asked for is not there. */
+  obstacle?: string | undefined;
 }
 
-/** One operation for a hostile number of keys: whoever applies a patch copies the map once an operation. */
-function replaceAll(
+const NO_INJECTION: InjectionResult = { ops: [] };
+
+/** OpenShift's range of user ids for the namespace; a pod that asks for another is refused. */
+export const UID_RANGE_KEY = 'openshift.io/sa.scc.uid-range';
+
+function injectionOps(
   pod: PodView,
-  present: ReadonlyMap<string, unknown>,
-  stale: readonly string[],
-  record: ReadonlyMap<string, string>,
-): PatchOp {
-  const merged = new Map([...present, ...record]);
-  for (const key of stale) {
-    merged.delete(key);
+  namespace: NamespaceFacts | undefined,
+  policy: AdmissionPolicy,
+): InjectionResult {
+  const injection = wordOf<Injection>(pod, INJECT_KEY, parseInject);
+  if (injection === undefined) {
+    return NO_INJECTION;
   }
-  const op = pod.annotations === 'absent' ? 'add' : 'replace';
-  return { op, path: pointer('metadata', 'annotations'), value: Object.fromEntries(merged) };
+  const endpoint = endpointOps(pod, policy.endpointUrl);
+  const appPort = wordOf<number>(pod, APP_PORT_KEY, parseAppPort);
+  // A missing port is a problem that resolve() reports.
+  if (injection === 'endpoint' || appPort === undefined) {
+    return { ops: endpoint };
+  }
+  const obstacle = sidecarObstacle(pod, policy.sidecar, appPort);
+  if (obstacle !== undefined || policy.sidecar === undefined) {
+    return { ops: endpoint, obstacle };
+  }
+  const assignsUids = namespace !== undefined && Object.hasOwn(namespace.annotations, UID_RANGE_KEY);
+  return {
+    ops: [...endpoint, ...sidecarOps(pod, policy.sidecar, appPort, policy.endpointUrl, assignsUids)],
+  };
 }
 
-function endpointOps(container: ContainerView): PatchOp[] {
-  const variable = { name: ENDPOINT_ENV, value: ENDPOINT_URL };
-  const env = pointer('spec', 'containers', container.index, 'env');
-  if (container.env === 'absent') {
-    return [{ op: 'add', path: env, value: [variable] }];
+/** A good value of the pod's own annotations. */
+function wordOf<T extends string | number>(
+  pod: PodView,
+  key: string,
+  parse: (key: string, value: unknown) => T | object,
+): T | undefined {
+  if (pod.annotations === 'absent' || !Object.hasOwn(pod.annotations, key)) {
+    return undefined;
   }
-  // A value that the user set stays: it may point at a proxy of theirs.
-  return container.env.includes(ENDPOINT_ENV) ? [] : [{ op: 'add', path: `${env}/-`, value: variable }];
+  const parsed = parse(key, pod.annotations[key]);
+  return typeof parsed === 'object' ? undefined : parsed;
 }

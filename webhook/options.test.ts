@@ -22,10 +22,37 @@ describe('webhook options', () => {
     [[...pair, '--port', '0x10']],
     [[...pair, '--health-port', '']],
     [[...pair, '--lame-duck', '601']],
+    [[...pair, '--certificate-poll', '0']],
+    [[...pair, '--namespaces', 'none']],
+    [[...pair, '--sidecar-kind', 'best']],
+    [[...pair, '--endpoint', 'somewhere']],
     [[...pair, '--nonsense']],
     [[...pair, 'extra']],
   ])('refuses %j', (argv) => {
     expect(parseOptions(argv)).toEqual({ error: expect.any(String) });
+  });
+
+  it('watches namespaces inside a cluster, or where it is told how to reach one', () => {
+    expect(parseOptions(pair, {})).toMatchObject({ namespaces: 'off' });
+    expect(parseOptions(pair, { KUBERNETES_SERVICE_HOST: '10.0.0.1' })).toMatchObject({
+      namespaces: 'watch',
+    });
+    expect(parseOptions([...pair, '--kubeconfig', 'config'], {})).toMatchObject({ namespaces: 'watch' });
+    expect(
+      parseOptions([...pair, '--namespaces', 'off'], { KUBERNETES_SERVICE_HOST: '10.0.0.1' }),
+    ).toMatchObject({ namespaces: 'off' });
+  });
+
+  it('takes image and namespace from the environment, and rather from the command line', () => {
+    const env = { SCX_SLO_SIDECAR_IMAGE: 'env:1', POD_NAMESPACE: 'here' };
+    expect(parseOptions(pair, env)).toMatchObject({ sidecarImage: 'env:1', ownNamespace: 'here' });
+    expect(
+      parseOptions([...pair, '--sidecar-image', 'cli:1', '--own-namespace', 'there'], env),
+    ).toMatchObject({ sidecarImage: 'cli:1', ownNamespace: 'there' });
+    expect(parseOptions(pair, { SCX_SLO_SIDECAR_IMAGE: '' })).toMatchObject({
+      sidecarImage: undefined,
+      ownNamespace: 'scx-slo-system',
+    });
   });
 
   it('knows --help without the rest', () => {

@@ -1,17 +1,17 @@
-import { mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TLSSocket } from 'node:tls';
+import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { pino } from 'pino';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Ca, createCa, issue } from '../test/fakes/certificates.ts';
+import { SecretVolume } from '../test/fakes/secret-volume.ts';
 import { ADMISSION_FIXTURES, admissionFixture } from '../test/fixtures/admission.ts';
-import { startWebhook, type Webhook } from './server.ts';
+import { DEFAULT_POLICY } from './mutate.ts';
+import { startWebhook, type Webhook, type WebhookOptions } from './server.ts';
 
 const POLL_MS = 30;
 let ca: Ca;
@@ -27,37 +27,12 @@ afterEach(async () => {
   }
 });
 
-/** Certificate files as a Secret volume has them: links into a directory that is swapped as a whole. */
-class SecretVolume {
-  readonly directory = mkdtempSync(join(tmpdir(), 'scx-slo-webhook-'));
-  #version = 0;
-
-  constructor() {
-    cleanups.push(() => rmSync(this.directory, { recursive: true }));
-    symlinkSync('data/tls.crt', this.path('tls.crt'));
-    symlinkSync('data/tls.key', this.path('tls.key'));
-  }
-
-  path(name: string): string {
-    return join(this.directory, name);
-  }
-
-  swap(pair: { cert: string; key: string }): void {
-    this.#version += 1;
-    const next = mkdtempSync(this.path(`v${this.#version}-`));
-    writeFileSync(join(next, 'tls.crt'), pair.cert);
-    writeFileSync(join(next, 'tls.key'), pair.key);
-    symlinkSync(next, this.path('data.next'));
-    renameSync(this.path('data.next'), this.path('data'));
-  }
-}
-
 const newPair = (notAfter?: Date) =>
   issue(ca, { dnsNames: ['localhost'], ips: ['127.0.0.1'], ...(notAfter ? { notAfter } : {}) });
 
-async function start(pair?: { cert: string; key: string }, lameDuckMs = 0) {
-  const volume = new SecretVolume();
-  volume.swap(pair ?? (await newPair()));
+async function start(pair?: { cert: string; key: string }, changed: Partial<WebhookOptions> = {}) {
+  const volume = new SecretVolume(pair ?? (await newPair()));
+  cleanups.push(() => volume.remove());
   const lines: string[] = [];
   const sink = new Writable({
     write: (chunk, _encoding, done) => {
@@ -66,16 +41,20 @@ async function start(pair?: { cert: string; key: string }, lameDuckMs = 0) {
     },
   });
   const options = {
-    certFile: volume.path('tls.crt'),
-    keyFile: volume.path('tls.key'),
+    certFile: volume.certFile,
+    keyFile: volume.keyFile,
     host: '127.0.0.1',
     port: 0,
     healthPort: 0,
     certificatePollMs: POLL_MS,
-    lameDuckMs,
+    namespaceGraceMs: 0,
+    requestMs: 10_000,
+    connectionsMax: 100,
+    lameDuckMs: 0,
     closeMs: 2000,
+    ...changed,
   };
-  const webhook = await startWebhook(options, pino({ level: 'debug' }, sink));
+  const webhook = await startWebhook(options, DEFAULT_POLICY, pino({ level: 'debug' }, sink));
   if (typeof webhook === 'string') {
     throw new Error(webhook);
   }
@@ -223,6 +202,108 @@ describe('webhook over TLS', () => {
   });
 });
 
+/** A TLS connection on which nothing was said yet. */
+function connect(
+  webhook: Webhook,
+): Promise<{ socket: TLSSocket; closed: () => boolean; received: () => string }> {
+  return new Promise((resolve, reject) => {
+    let closed = false;
+    let received = '';
+    const socket = tlsConnect({ host: '127.0.0.1', port: webhook.port, ca: ca.cert }, () =>
+      resolve({ socket, closed: () => closed, received: () => received }),
+    );
+    socket.on('data', (chunk) => {
+      received += chunk;
+    });
+    socket.on('error', reject).on('close', () => {
+      closed = true;
+    });
+    cleanups.push(() => void socket.destroy());
+  });
+}
+
+const HEAD = `POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(CREATE)}\r\n\r\n`;
+
+async function connectAndAsk(webhook: Webhook): ReturnType<typeof connect> {
+  const connection = await connect(webhook);
+  connection.socket.write(HEAD + CREATE);
+  await eventually(() => connection.received().includes('"uid"'));
+  return connection;
+}
+
+describe('connections', () => {
+  it('closes those whose request does not arrive, head or body, and keeps those that were never used', async () => {
+    const { webhook } = await start(undefined, { requestMs: 200 });
+    const unused = await connect(webhook);
+    const slowHead = await connect(webhook);
+    slowHead.socket.write(HEAD.slice(0, 20));
+    const slowBody = await connect(webhook);
+    slowBody.socket.write(HEAD + CREATE.slice(0, 20));
+    await eventually(() => slowHead.closed() && slowBody.closed());
+    expect((await health(webhook, '/metrics')).text).toContain(
+      'scx_slo_webhook_connections_closed_total{reason="slow"} 2',
+    );
+    unused.socket.write(HEAD + CREATE);
+    await eventually(() => unused.received().startsWith('HTTP/1.1 200 OK'));
+    await sleep(500);
+    expect(unused.closed()).toBe(false);
+  });
+
+  it('makes room for a new one by closing one that was never used, then the longest idle one', async () => {
+    const { webhook } = await start(undefined, { connectionsMax: 3 });
+    const used = [await connectAndAsk(webhook), await connectAndAsk(webhook)];
+    const unused = await connect(webhook);
+    used.push(await connectAndAsk(webhook));
+    await eventually(() => unused.closed());
+    expect(used.map(({ closed }) => closed())).toEqual([false, false, false]);
+    used.push(await connectAndAsk(webhook));
+    await eventually(() => used[0]?.closed() === true);
+    expect(used.slice(1).map(({ closed }) => closed())).toEqual([false, false, false]);
+    const { text } = await health(webhook, '/metrics');
+    expect(text).toMatch(/scx_slo_webhook_connections 3\n/);
+    expect(text).toContain('scx_slo_webhook_connections_closed_total{reason="crowded"} 2');
+  });
+
+  it('refuses heads larger than 8 KiB and lives on', async () => {
+    const { webhook } = await start();
+    expect((await call(webhook, CREATE, { headers: { 'x-filler': 'x'.repeat(9000) } })).status).toBe(431);
+    expect((await call(webhook, CREATE)).status).toBe(200);
+  });
+
+  it('does not hold more bodies than fit, and says when to come again', async () => {
+    const { webhook } = await start();
+    const head = HEAD.replace(/length: \d+/, `length: ${3 * 1024 * 1024}`);
+    const many = await Promise.all(Array.from({ length: 4 }, () => connect(webhook)));
+    for (const { socket } of many) {
+      socket.write(`${head}{`);
+    }
+    await eventually(async () => (await call(webhook, CREATE)).status === 503);
+    expect((await call(webhook, CREATE)).headers['retry-after']).toBe('1');
+    for (const { socket } of many) {
+      socket.destroy();
+    }
+    await eventually(async () => (await call(webhook, CREATE)).status === 200);
+  });
+
+  it('takes JSON as deep as it has values, and refuses more values than a heap has room for', async () => {
+    const { webhook } = await start();
+    const { request } = admissionFixture('create') as { request: object };
+    const review = JSON.stringify({
+      apiVersion: 'admission.k8s.io/v1',
+      kind: 'AdmissionReview',
+      request: { ...request, object: 0 },
+    });
+    const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
+    const answer = await call(webhook, review.replace('"object":0', `"object":${nested(240_000)}`));
+    expect([answer.status, JSON.parse(answer.text).response.allowed]).toEqual([200, true]);
+    expect((await call(webhook, nested(240_000))).status).toBe(400);
+    for (const many of [nested(1_400_000), `[${'{},'.repeat(1_000_000)}{}]`]) {
+      expect((await call(webhook, review.replace('"object":0', `"object":${many}`))).status).toBe(413);
+    }
+    expect((await call(webhook, CREATE)).status).toBe(200);
+  });
+});
+
 describe('certificate reload', () => {
   it('serves a swapped pair on new connections and keeps the open ones', async () => {
     const { webhook, volume } = await start();
@@ -253,7 +334,7 @@ describe('certificate reload', () => {
 
   it('survives files that vanish', async () => {
     const { webhook, volume, lines } = await start();
-    rmSync(volume.path('data'));
+    volume.empty();
     await eventually(() => lines.some((line) => line.includes('ENOENT')));
     expect((await call(webhook, CREATE)).status).toBe(200);
   });
@@ -275,7 +356,7 @@ describe('life cycle', () => {
   });
 
   it('keeps serving while it is a lame duck, then closes kept connections', async () => {
-    const { webhook } = await start(undefined, 300);
+    const { webhook } = await start(undefined, { lameDuckMs: 300 });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     cleanups.push(() => agent.destroy());
     const first = await call(webhook, CREATE, { agent });
@@ -294,12 +375,16 @@ describe('life cycle', () => {
   it('says why it cannot start', async () => {
     const { webhook, options } = await start();
     const log = pino({ level: 'silent' });
-    expect(await startWebhook({ ...options, port: webhook.port }, log)).toBe(
+    expect(await startWebhook({ ...options, port: webhook.port }, DEFAULT_POLICY, log)).toBe(
       `cannot listen on 127.0.0.1 port ${webhook.port}: EADDRINUSE`,
     );
-    expect(await startWebhook({ ...options, certFile: '/nowhere/tls.crt' }, log)).toMatch(/ENOENT.*tls\.crt/);
-    expect(await startWebhook({ ...options, certFile: tmpdir() }, log)).toMatch(/is not a PEM file$/);
-    expect(await startWebhook({ ...options, keyFile: options.certFile }, log)).toMatch(
+    expect(await startWebhook({ ...options, certFile: '/nowhere/tls.crt' }, DEFAULT_POLICY, log)).toMatch(
+      /ENOENT.*tls\.crt/,
+    );
+    expect(await startWebhook({ ...options, certFile: tmpdir() }, DEFAULT_POLICY, log)).toMatch(
+      /is not a PEM file$/,
+    );
+    expect(await startWebhook({ ...options, keyFile: options.certFile }, DEFAULT_POLICY, log)).toMatch(
       /is not a usable PEM private key$/,
     );
   });

@@ -1,12 +1,16 @@
 /** The running webhook: sockets, certificates and the way down. */
-import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
-import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
+import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type AppState, admissionApp, healthApp } from './app.ts';
 import { type CertificateFiles, type CertificatePair, readPair, watchPair } from './certificates.ts';
+import { Connections } from './connections.ts';
+import { createHttpServer, createHttpsServer } from './lean-http.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
+import { type AdmissionPolicy, mutate } from './mutate.ts';
+import { readiness } from './readiness.ts';
 
 export interface WebhookOptions extends CertificateFiles {
   /** Address to listen on; all of them without it. */
@@ -15,10 +19,16 @@ export interface WebhookOptions extends CertificateFiles {
   port: number;
   healthPort: number;
   certificatePollMs: number;
+  /** A new replica waits so long for its first list of namespaces before it is ready without. */
+  namespaceGraceMs: number;
+  /** From the first byte of a request to its answer; slower connections are closed. */
+  requestMs: number;
   /** After SIGTERM: not ready but still serving, until the endpoints of the Service have changed everywhere. */
   lameDuckMs: number;
   /** Then: how long open requests may take before their connections are cut. */
   closeMs: number;
+  /** Open connections to /mutate; the one that was idle for longest makes room for another. */
+  connectionsMax: number;
 }
 
 export interface Webhook {
@@ -30,28 +40,45 @@ export interface Webhook {
 
 /** An API server keeps idle connections for 90 s; the side that closes first races with the next request. */
 const KEEP_ALIVE_MS = 95_000;
-const REQUEST_MS = 10_000;
-const CONNECTIONS_MAX = 2000;
 const HEALTH_CONNECTIONS_MAX = 100;
+const HEALTH_REQUEST_MS = 10_000;
+const HANDSHAKE_MS = 5000;
+/** An API server sends no cookies and no tokens: its heads are some hundred bytes. */
+const HEAD_MAX_BYTES = 8192;
 
 /** @returns the running webhook, or why it cannot run, for a person */
-export async function startWebhook(options: WebhookOptions, log: Logger): Promise<Webhook | string> {
+export async function startWebhook(
+  options: WebhookOptions,
+  policy: AdmissionPolicy,
+  log: Logger,
+): Promise<Webhook | string> {
   const pair = await readPair(options);
   if (typeof pair === 'string') {
     return `no usable certificate: ${pair}`;
   }
-  const metrics = createMetrics();
+  const connections = new Connections(
+    { max: options.connectionsMax, requestMs: options.requestMs },
+    (reason) => metrics.connectionsClosed.inc({ reason }),
+  );
+  const metrics = createMetrics({ namespaces: policy.namespaces, connections: () => connections.size });
   let notAfter = pair.notAfter;
   let draining: Promise<void> | undefined;
   const state: AppState = {
     log,
     metrics,
+    decide: (request) => mutate(request, policy),
     draining: () => draining !== undefined,
-    notReady: () => (notAfter.getTime() <= Date.now() ? 'the certificate has expired' : undefined),
+    ...readiness({
+      notAfter: () => notAfter,
+      namespaces: policy.namespaces,
+      graceMs: options.namespaceGraceMs,
+    }),
   };
-  const admission = createHttpsServer({ ...tlsOf(pair), ...TIMEOUTS }, admissionApp(state));
-  const health = createHttpServer(TIMEOUTS, healthApp(state));
-  admission.maxConnections = CONNECTIONS_MAX;
+  const admission = createHttpsServer({ ...tlsOf(pair), ...ADMISSION_LIMITS }, admissionApp(state));
+  const health = createHttpServer(HEALTH_LIMITS, healthApp(state));
+  connections.watch(admission);
+  // Handshakes that have not ended are not among those that it counts.
+  admission.maxConnections = 2 * options.connectionsMax;
   health.maxConnections = HEALTH_CONNECTIONS_MAX;
   // A client that breaks the handshake is its own trouble, not a line in our log for each try.
   admission.on('tlsClientError', (_error, socket) => socket.destroy());
@@ -81,11 +108,20 @@ export async function startWebhook(options: WebhookOptions, log: Logger): Promis
   };
 }
 
-const TIMEOUTS = {
+const ADMISSION_LIMITS = {
   keepAliveTimeout: KEEP_ALIVE_MS,
-  // Counted from the first byte of a request, so a kept connection may idle for longer.
-  headersTimeout: REQUEST_MS,
-  requestTimeout: REQUEST_MS,
+  // Both also count from the opening of a connection that has sent nothing: see connections.ts, which has the real limit.
+  headersTimeout: KEEP_ALIVE_MS,
+  requestTimeout: KEEP_ALIVE_MS,
+  handshakeTimeout: HANDSHAKE_MS,
+  maxHeaderSize: HEAD_MAX_BYTES,
+};
+
+const HEALTH_LIMITS = {
+  headersTimeout: HEALTH_REQUEST_MS,
+  requestTimeout: HEALTH_REQUEST_MS,
+  connectionsCheckingInterval: HEALTH_REQUEST_MS,
+  maxHeaderSize: HEAD_MAX_BYTES,
 };
 
 const tlsOf = ({ cert, key }: CertificatePair) => ({ cert, key, minVersion: 'TLSv1.3' as const });
@@ -143,6 +179,8 @@ async function shutDown(
 ): Promise<void> {
   log.info({ lameDuckMs: options.lameDuckMs }, 'shutting down');
   await sleep(options.lameDuckMs);
+  // What has arrived is read first: a connection with a request in its socket is not idle.
+  await nextTurn();
   await close(admission, options.closeMs);
   await close(health, 0);
   log.info('shut down');
