@@ -60,7 +60,7 @@ describe('sidecar', () => {
         failureThreshold: 30,
       },
       readinessProbe: { httpGet: { path: '/readyz', port: 'scx-slo-health' } },
-      resources: { requests: { cpu: '10m', memory: '48Mi' }, limits: { memory: '128Mi' } },
+      resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { memory: '128Mi' } },
       restartPolicy: 'Always',
       securityContext: {
         allowPrivilegeEscalation: false,

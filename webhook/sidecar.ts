@@ -26,7 +26,7 @@ const HEALTH_PORT_NAME = 'scx-slo-health';
 /** Nobody: the image's own user may be root, which a restricted namespace refuses. */
 const SIDECAR_UID = 65_532;
 
-const REQUESTS = { cpu: '10m', memory: '48Mi' };
+const REQUESTS = { cpu: '10m', memory: '64Mi' };
 const MEMORY_LIMIT = { memory: '128Mi' };
 /** Where the pod is "Guaranteed" it must stay so: exclusive CPUs hang on it. Half a CPU proxies thousands a second. */
 const GUARANTEED = { cpu: '500m', memory: '128Mi' };
