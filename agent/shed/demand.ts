@@ -9,7 +9,7 @@ export interface Offered {
 
 export const NOTHING_OFFERED: Offered = { usedCpus: 0, admitted: 1 };
 
-const TAU_MS = 1_000;
+const TAU_MS = 1_500;
 /** Refusing costs CPU as well. */
 const REFUSAL_SAVES = 0.98;
 const LEAST_ADMITTED = 0.05;

@@ -43,6 +43,7 @@ const stepOwn = (
     before,
     {
       severity: Math.max(byQuota, byQueue, byCpus, severity.queue > 0 ? Math.min(1, severity.queue) : 0),
+      isNews: byQueue < Math.max(byQuota, byCpus) || sample.queueIsNews,
       confirmed: Math.max(byQuota, byQueue, byCpus) > 0,
       feedForward: demandCpus > 0 ? aOf(need / demandCpus) : 0,
       beyond: 1,

@@ -36,6 +36,7 @@ const pod = (
   pressure: undefined,
   throttled: 0,
   queueWaitMs: undefined,
+  queueIsNews: true,
   trustsReports: false,
   ...more,
 });
@@ -278,6 +279,7 @@ describe('step, whatever comes', () => {
       pressure: fc.option(anything, { nil: undefined }),
       throttled: anything,
       queueWaitMs: fc.option(anything, { nil: undefined }),
+      queueIsNews: fc.boolean(),
       trustsReports: fc.boolean(),
     }),
     { selector: (sample) => sample.key },

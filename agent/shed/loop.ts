@@ -18,6 +18,8 @@ export interface Loop {
 
 export interface LoopInput {
   severity: number;
+  /** The severity was measured since the last step. */
+  isNews: boolean;
   /** A resource is saturated; without that a severity is the application's own affair. */
   confirmed: boolean;
   /** -ln(admitted share) that the model asks for: demand over capacity. */
@@ -69,8 +71,9 @@ const released = (a: number, { feedForward, busyMean }: LoopInput, dtS: number):
   return mayProbe ? towards - RELEASE_PER_S * dtS : towards;
 };
 
-const attacked = (before: Loop, error: number, feedForward: number, dtS: number): number => {
-  const grows = error >= before.error - SHRINKING;
+const attacked = (before: Loop, input: LoopInput, error: number, dtS: number): number => {
+  const { feedForward, isNews } = input;
+  const grows = isNews && error >= before.error - SHRINKING;
   const a = grows ? before.a + INTEGRAL_PER_S * Math.min(MAX_ERROR, error) * dtS : before.a;
   return feedForward > a ? a + (feedForward - a) * Math.min(1, dtS / ATTACK_TAU_S) : a;
 };
@@ -82,7 +85,7 @@ const crept = (a: number, feedForward: number, dtS: number): number =>
 const kept = (a: number): number => (a < NOTHING_BELOW_A ? 0 : Math.min(a, MAX_A));
 
 const moved = (before: Loop, input: LoopInput, error: number, quietMs: number, dtS: number): number => {
-  if (error > 0) return attacked(before, error, input.feedForward, dtS);
+  if (error > 0) return attacked(before, input, error, dtS);
   const isCalm = quietMs >= HOLD_MS && input.severity < CALM_SEVERITY;
   if (isCalm || input.busy < IDLE) return released(before.a, input, dtS);
   return crept(before.a, input.feedForward, dtS);

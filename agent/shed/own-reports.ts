@@ -16,10 +16,9 @@ export class OwnReports {
   }
 
   /** @returns undefined: none that is fresh. */
-  queueWaitMs(podUid: string, nowMs: number): number | undefined {
+  latest(podUid: string, nowMs: number): OwnReport | undefined {
     const report = this.#reports.get(podUid);
-    if (report === undefined || nowMs - report.receivedAtMs > FRESH_MS) return undefined;
-    return report.queueWaitMs;
+    return report === undefined || nowMs - report.receivedAtMs > FRESH_MS ? undefined : report;
   }
 
   /** Forgets pods that are gone. */

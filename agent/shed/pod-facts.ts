@@ -33,7 +33,7 @@ export const importanceByKey = (targets: readonly Target[]): Map<string, number>
 
 /** What the slots say of a pod; pressure, throttling and reports come from elsewhere. */
 export interface PodFacts {
-  sample: Omit<PodSample, 'pressure' | 'throttled' | 'queueWaitMs'> & {
+  sample: Omit<PodSample, 'pressure' | 'throttled' | 'queueWaitMs' | 'queueIsNews'> & {
     /** Throttled / all periods where our scheduler applies cpu.max, which cpu.stat does not show; 0 .. 1. */
     throttledByUs: number;
   };

@@ -31,6 +31,8 @@ export interface PodSample {
   throttled: number;
   /** From its own fresh report; undefined: none. */
   queueWaitMs: number | undefined;
+  /** It came since the last step. */
+  queueIsNews: boolean;
   /** Its namespace is one whose reports may shed others a little. */
   trustsReports: boolean;
 }

@@ -60,7 +60,7 @@ export class ShedLoop {
     this.#look(tick, nowMs);
     const node: NodeSample = { cpus: tick.cpus, busy: tick.nodeBusy, entitledCpus: this.#entitledCpus };
     const input = {
-      pods: this.#samples(tick, nowMs),
+      pods: this.#samples(tick, nowMs, dtMs),
       node,
       kernelAgeMs: tick.kernelAgeMs,
       pressureAgeMs: this.#pressure.ageMs(nowMs),
@@ -89,15 +89,17 @@ export class ShedLoop {
     this.#pressure.turn(paths, most, nowMs);
   }
 
-  #samples({ kernelAgeMs }: ShedTick, nowMs: number): PodSample[] {
+  #samples({ kernelAgeMs }: ShedTick, nowMs: number, dtMs: number): PodSample[] {
     return [...this.#known.values()].map(({ sample, path }) => {
       const { share, usedCpus, throttled } = this.#pressure.get(path);
+      const report = this.#reports.latest(uidOf(sample.key), nowMs);
       return {
         ...sample,
         usedCpus: kernelAgeMs <= FRESH_MS ? sample.usedCpus : usedCpus,
         pressure: share,
         throttled: Math.max(throttled, sample.throttledByUs),
-        queueWaitMs: this.#reports.queueWaitMs(uidOf(sample.key), nowMs),
+        queueWaitMs: report?.queueWaitMs,
+        queueIsNews: report !== undefined && nowMs - report.receivedAtMs <= dtMs,
       };
     });
   }

@@ -42,6 +42,7 @@ export class Tiers {
       const demandBelow = demand(below);
       const loopInput = {
         severity: worst(equals, ({ severity }) => severity.node),
+        isNews: true,
         confirmed: domain.busy >= SATURATED,
         feedForward: demandBelow > 0 ? aOf(need / demandBelow) : 0,
         beyond: undefined,
@@ -56,7 +57,7 @@ export class Tiers {
       const reported = worst(equals, ({ sample, severity }) => (sample.trustsReports ? severity.queue : 0));
       const trusted = stepLoop(
         before.trusted.get(importance) ?? IDLE_LOOP,
-        { ...loopInput, severity: reported },
+        { ...loopInput, severity: reported, isNews: equals.some(({ sample }) => sample.queueIsNews) },
         dtMs,
       );
       this.trusted.set(importance, trusted);

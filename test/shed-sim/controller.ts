@@ -117,6 +117,7 @@ export class SimController {
       pressure: (pressedMs - followed.pressedMs) / dtMs,
       throttled: 0,
       queueWaitMs: nowMs - followed.reportedAtMs <= REPORT_FRESH_MS ? followed.queueWaitMs : undefined,
+      queueIsNews: nowMs - followed.reportedAtMs <= dtMs,
       trustsReports: spec.trustsReports,
     };
     followed.ranMs = meter.ranMs;

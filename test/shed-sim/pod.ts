@@ -1,4 +1,5 @@
 /** A simulated service: requests come in, its client library refuses some, threads serve the others. */
+import { Cursor } from '../../client/cursor.ts';
 import type { Cpus } from './cpus.ts';
 import { PodMeter } from './meter.ts';
 import type { Thread } from './thread.ts';
@@ -44,6 +45,13 @@ const newTally = (): Tally => ({
   vipRefused: 0,
 });
 
+export interface Wish {
+  /** 0 .. 1, 1: most important. */
+  priority: number;
+  /** 0 .. 1, among equals. */
+  dice: number;
+}
+
 interface Request {
   atMs: number;
   serviceMs: number;
@@ -61,6 +69,7 @@ export class SimPod {
   level = 0;
   /** Waits from accepting to serving since the last report. */
   queueWaitsMs: number[] = [];
+  readonly #cursor = new Cursor();
   readonly #cpus: Cpus;
   readonly #idle: Thread[] = [];
   #queue: Request[] = [];
@@ -73,11 +82,10 @@ export class SimPod {
     this.#cpus = cpus;
   }
 
-  /** @param priority 0 .. 1, 1: most important. @returns was it let in? */
-  arrive(nowMs: number, serviceMs: number, priority: number, counted: boolean): boolean {
+  /** @returns was it let in? */
+  arrive(nowMs: number, serviceMs: number, { priority, dice }: Wish, counted: boolean): boolean {
     const { tally } = this;
-    // Priorities are uniform, so their rank is their value: the cursor refuses those below the level.
-    const refused = priority < this.level;
+    const refused = this.#cursor.rank({ priority }, dice, nowMs) < this.level;
     if (counted) {
       tally.offered += 1;
       tally.refused += Number(refused);

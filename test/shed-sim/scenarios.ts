@@ -88,7 +88,8 @@ export const UNSHED: readonly Scenario[] = [
 const fair = (load: number, more: Partial<World> = {}): World => world(load, { policy: 'fair', ...more });
 const pools = (load: number, more: Partial<World> = {}): World =>
   world(load, { pods: pooled(true), ...more });
-const onTwo = (load: number): World => world(load, { cpus: 2 });
+/** A minute: in 15 s so few requests say little. */
+const onTwo = (load: number): World => world(load, { cpus: 2, endMs: 65_000 });
 
 /** The bounds that were asked for. */
 export const SHED: readonly Scenario[] = [
@@ -108,12 +109,7 @@ export const SHED: readonly Scenario[] = [
   scenario('EDF, pools with reports, 0.95 x', pools(0.95), { refused: 0.05 }),
   scenario('EDF, pools with reports, 1.5 x', pools(1.5), { top: 0.95, swing: 0.2 }),
   scenario('EDF, pools with reports, 3 x', pools(3), { top: 0.6, swing: 0.2 }),
-  scenario(
-    'fair, pools with reports, 3 x',
-    pools(3, { policy: 'fair' }),
-    { top: 0.55, swing: 0.2 },
-    { top: 0.6 },
-  ),
+  scenario('fair, pools with reports, 3 x', pools(3, { policy: 'fair' }), { top: 0.6, swing: 0.2 }),
   scenario('EDF, pools, no reports, 3 x', world(3, { pods: pooled(false) }), {}),
   scenario('EDF, 2 CPUs, 0.8 x', onTwo(0.8), { refused: 0.02 }),
   scenario('EDF, 2 CPUs, 0.95 x', onTwo(0.95), { refused: 0.06 }, { refused: 0.05 }),

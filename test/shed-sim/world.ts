@@ -108,7 +108,7 @@ class Run {
       return Math.exp(mu + sigma * normal);
     };
     const arrive = (atMs: number, triesLeft: number, counted: boolean): void => {
-      const accepted = pod.arrive(atMs, service(), uniform(), counted);
+      const accepted = pod.arrive(atMs, service(), { priority: uniform(), dice: uniform() }, counted);
       if (accepted || triesLeft === 0 || retries === 0 || uniform() >= retries) return;
       const againMs = atMs + 100 + uniform() * 400;
       this.#timers.at(againMs, () => arrive(againMs, triesLeft - 1, false));
