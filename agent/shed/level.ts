@@ -1,5 +1,5 @@
 /**
- * How much each pod should refuse. Pure: step(state, input) -> state. Formulas: docs/adr/0008-shed-controller.md.
+ * How much each pod should refuse. Pure: step(state, input) -> state. Formulas: docs/adr/0009-shed-controller.md.
  *
  * One loop for each importance: the worst of its pods, while the node's CPUs are busy, says what share of all
  * requests of its own importance and below has to go, and the least important refuse first. So a victim costs only its
