@@ -258,6 +258,7 @@ export class Agent {
       nodeBusy: busy,
       cpus: this.#cpus,
       kernelAgeMs: nowMs - this.#readAtMs,
+      nowMs,
     });
     this.#signal.publish(
       this.#shed.board.levels((key) => this.#signal.addressesOf(key)),

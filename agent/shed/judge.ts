@@ -32,22 +32,21 @@ const stepOwn = (
 ): Loop => {
   const throttled = sample.throttled > THROTTLED;
   const pressed = (sample.pressure ?? 0) >= PRESSED;
-  const saturated = node.busy >= SATURATED;
+  const nodeIsFull = node.busy >= SATURATED;
+  const isFull = nodeIsFull || throttled || pressed;
   const byQuota = throttled ? severity.quota : 0;
-  const byQueue = saturated || throttled || pressed ? severity.queue : 0;
-  const byCpus = pressed && !saturated ? severity.node : 0;
-  const quotaCpus = sample.quotaCpus ?? Number.POSITIVE_INFINITY;
-  const need = throttled ? needCpus(demandCpus, 0, quotaCpus) : 0;
-  const idle = saturated || throttled || pressed ? 1 : 0;
+  const byQueue = isFull ? severity.queue : 0;
+  const byCpus = pressed && !nodeIsFull ? severity.node : 0;
+  const need = throttled ? needCpus(demandCpus, 0, sample.quotaCpus ?? Number.POSITIVE_INFINITY) : 0;
   return stepLoop(
     before,
     {
-      severity: Math.max(byQuota, byQueue, byCpus, severity.queue > 0 ? Math.min(1, severity.queue) : 0),
+      severity: Math.max(byQuota, byQueue, byCpus),
       isNews: byQueue < Math.max(byQuota, byCpus) || sample.queueIsNews,
-      confirmed: Math.max(byQuota, byQueue, byCpus) > 0,
+      confirmed: isFull,
       feedForward: demandCpus > 0 ? aOf(need / demandCpus) : 0,
       beyond: 1,
-      busy: idle,
+      busy: isFull ? 1 : 0,
       busyMean: throttled ? 1 : node.busyMean,
     },
     dtMs,

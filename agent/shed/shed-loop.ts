@@ -17,8 +17,10 @@ export interface ShedTick {
   importance: ReadonlyMap<string, number>;
   nodeBusy: number;
   cpus: number;
-  /** Age of the slots' counters. */
+  /** Age of the slots' counters; 0: `live` is of this tick. */
   kernelAgeMs: number;
+  /** Of the monotonic clock. */
+  nowMs: number;
 }
 
 export interface ShedLoopOptions {
@@ -41,7 +43,7 @@ export class ShedLoop {
   #known = new Map<string, PodFacts>();
   #entitledCpus = 0;
   #state: ShedState = NO_SHED;
-  #steppedAtMs = performance.now();
+  #steppedAtMs: number | undefined;
 
   constructor({ board, readTotals, dryRun }: ShedLoopOptions) {
     this.board = board;
@@ -54,13 +56,13 @@ export class ShedLoop {
   }
 
   tick(tick: ShedTick): void {
-    const nowMs = performance.now();
-    const dtMs = nowMs - this.#steppedAtMs;
+    const { nowMs } = tick;
+    const dtMs = nowMs - (this.#steppedAtMs ?? nowMs);
     this.#steppedAtMs = nowMs;
-    this.#look(tick, nowMs);
+    this.#look(tick);
     const node: NodeSample = { cpus: tick.cpus, busy: tick.nodeBusy, entitledCpus: this.#entitledCpus };
     const input = {
-      pods: this.#samples(tick, nowMs, dtMs),
+      pods: this.#samples(tick, dtMs),
       node,
       kernelAgeMs: tick.kernelAgeMs,
       pressureAgeMs: this.#pressure.ageMs(nowMs),
@@ -71,13 +73,14 @@ export class ShedLoop {
   }
 
   /** Old counters say nothing new: what was known of the pods stays. */
-  #look(tick: ShedTick, nowMs: number): void {
-    const { mode, live, importance } = tick;
+  #look(tick: ShedTick): void {
+    const { mode, live, importance, nowMs } = tick;
     if (mode === 'observe' || mode === 'unsupported') {
       this.#known = new Map();
       return;
     }
-    if (tick.kernelAgeMs <= FRESH_MS) {
+    // Of this very tick: a session that just ended leaves no slots.
+    if (tick.kernelAgeMs === 0) {
       const facts = nodeFacts(mode, live, importance, nowMs);
       this.#known = facts.pods;
       this.#entitledCpus = entitledCpus(facts, tick);
@@ -89,7 +92,7 @@ export class ShedLoop {
     this.#pressure.turn(paths, most, nowMs);
   }
 
-  #samples({ kernelAgeMs }: ShedTick, nowMs: number, dtMs: number): PodSample[] {
+  #samples({ kernelAgeMs, nowMs }: ShedTick, dtMs: number): PodSample[] {
     return [...this.#known.values()].map(({ sample, path }) => {
       const { share, usedCpus, throttled } = this.#pressure.get(path);
       const report = this.#reports.latest(uidOf(sample.key), nowMs);
