@@ -9,7 +9,7 @@ import type { Ask } from './tiers.ts';
 const shown = (value: number): string => value.toFixed(2);
 const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
-export const ownReason = ({ severity, sample }: Judged): string => {
+const ownReason = ({ severity, sample }: Judged): string => {
   if (sample.throttled > THROTTLED && severity.quota >= severity.queue)
     return `its cpu.max holds it back: severity ${shown(severity.quota)}, ${percent(sample.throttled)} of periods throttled`;
   if (severity.queue >= severity.node)
@@ -17,7 +17,7 @@ export const ownReason = ({ severity, sample }: Judged): string => {
   return `its CPUs are taken: severity ${shown(severity.node)}, a task waits ${percent(sample.pressure ?? 0)} of the time`;
 };
 
-export const askReason = (ask: Ask, sample: PodSample, busy: number): string => {
+const askReason = (ask: Ask, sample: PodSample, busy: number): string => {
   const whose =
     ask.importance === sample.importance
       ? 'work of its importance is late'
@@ -26,13 +26,19 @@ export const askReason = (ask: Ask, sample: PodSample, busy: number): string => 
   return `${whose} (severity ${shown(ask.severity)})${how}: ${percent(ask.share)} of requests up to it must go, least important first; node busy ${percent(busy)}`;
 };
 
-export const calmReason = ({ severity, sample }: Judged, node: NodeSample): string => {
+const calmReason = ({ severity, sample }: Judged, node: NodeSample): string => {
   const most = Math.max(severity.node, severity.queue, severity.quota);
   if (most <= 1) return `no trouble: severity ${shown(most)}`;
   const what = `severity ${shown(most)}`;
   if (node.busy < SATURATED && sample.throttled <= THROTTLED)
     return `${what}, but no saturation: node busy ${percent(node.busy)}`;
   return `${what}, not long enough yet`;
+};
+
+/** @param ownLevel what the pod's own loop asks. */
+export const reasonOf = (pod: Judged, ask: Ask | undefined, ownLevel: number, node: NodeSample): string => {
+  if (ask !== undefined && ask.level > ownLevel) return askReason(ask, pod.sample, node.busy);
+  return ownLevel > 0 ? ownReason(pod) : calmReason(pod, node);
 };
 
 export const inputsOf = ({ sample, severity, demandCpus }: Judged, node: NodeSample): ShedInputs => {

@@ -7,12 +7,12 @@
  * only it may use. A pod refuses the most that any loop asks of it.
  */
 import { NOTHING_OFFERED } from './demand.ts';
-import { askReason, calmReason, inputsOf, ownReason } from './explain.ts';
+import { inputsOf, reasonOf } from './explain.ts';
 import { type Judged, judge } from './judge.ts';
 import { IDLE_LOOP, type Loop, MAX_SHED, shedOf } from './loop.ts';
 import { finite, NO_SEVERITY, type PodSample } from './severity.ts';
 import type { NodeSample, PodShed, ShedInput, ShedState } from './shed-state.ts';
-import { type Ask, Tiers } from './tiers.ts';
+import { type Ask, stepTiers } from './tiers.ts';
 
 const BUSY_TAU_MS = 300;
 const MAX_STEP_MS = 1_000;
@@ -32,19 +32,14 @@ export const feedOf = ({ kernelAgeMs, pressureAgeMs }: ShedInput): Feed => {
   return Math.min(kernelAgeMs, pressureAgeMs) <= STALE_AFTER_MS ? 'hold' : 'gone';
 };
 
-const decide = (pod: Judged, asks: readonly Ask[], input: ShedInput, feed: Feed): PodShed => {
+const decide = (pod: Judged, ask: Ask | undefined, input: ShedInput, feed: Feed): PodShed => {
   const { sample, severity, offered, own } = pod;
   const base = { severity, offered, own, inputs: inputsOf(pod, input.node) };
   const state = feed === 'pressure' ? 'degraded' : 'ok';
   if (!sample.sheddable) return { ...base, level: 0, state, reason: 'shedding is off for this pod' };
-  let level = Math.min(MAX_SHED, shedOf(own.out));
-  let reason = level > 0 ? ownReason(pod) : calmReason(pod, input.node);
-  for (const ask of asks) {
-    const asked = ask.levels.get(sample.key) ?? 0;
-    if (asked <= level) continue;
-    level = asked;
-    reason = askReason(ask, sample, input.node.busy);
-  }
+  const ownLevel = Math.min(MAX_SHED, shedOf(own.out));
+  const level = Math.max(ownLevel, ask?.level ?? 0);
+  const reason = reasonOf(pod, ask, ownLevel, input.node);
   if (feed === 'pressure') return { ...base, level, state, reason: `by pressure alone: ${reason}` };
   return { ...base, level, state: level > 0 ? 'shedding' : state, reason };
 };
@@ -97,8 +92,10 @@ export const step = (state: ShedState, input: ShedInput, dtMs: number): ShedStat
   const judged = input.pods.map((sample) =>
     judge(sample, state.pods.get(sample.key), input, feed, domain, stepMs),
   );
-  const tiers = new Tiers();
-  tiers.step(state, judged, input, domain, stepMs);
-  const pods = judged.map((pod): [string, PodShed] => [pod.sample.key, decide(pod, tiers.asks, input, feed)]);
-  return { pods: new Map(pods), tiers: tiers.tiers, trusted: tiers.trusted, busyMean };
+  const { tiers, trusted, asks } = stepTiers(state, judged, input, domain, stepMs);
+  const pods = judged.map((pod): [string, PodShed] => {
+    const { key, importance } = pod.sample;
+    return [key, decide(pod, asks.get(importance), input, feed)];
+  });
+  return { pods: new Map(pods), tiers, trusted, busyMean };
 };
