@@ -18,13 +18,11 @@ const boundsText = ({ top, goodput, refused, swing }: Bounds): string =>
     .filter((text) => text !== '')
     .join(', ');
 
-const row = ({ name, bounds, wanted }: Scenario, figures: Figures): string => {
+const row = ({ name, bounds }: Scenario, figures: Figures): string => {
   const { top, goodput, refused, swing, classes } = figures;
   const good = classes.map((one) => percent(one.good)).join(' / ');
   const p99 = classes.map(({ p99Ms }) => (p99Ms >= 10_000 ? '> 10 s' : `${p99Ms.toFixed(0)}`)).join(' / ');
-  const asked =
-    wanted === undefined ? boundsText(bounds) : `${boundsText(bounds)} (wanted: ${boundsText(wanted)})`;
-  return `| ${name} | ${percent(top)} | ${percent(goodput)} | ${percent(refused)} | ${swing.toFixed(2)} | ${good} | ${p99} | ${asked} |`;
+  return `| ${name} | ${percent(top)} | ${percent(goodput)} | ${percent(refused)} | ${swing.toFixed(2)} | ${good} | ${p99} | ${boundsText(bounds)} |`;
 };
 
 const HEAD = [
@@ -41,7 +39,7 @@ process.stdout.write(
   `${[...HEAD, ...results.map(({ scenario, worst }) => row(scenario, worst))].join('\n')}\n`,
 );
 mkdirSync('build/bench', { recursive: true });
-const plain = results.map(({ scenario: { name, bounds, wanted }, runs }) => ({ name, bounds, wanted, runs }));
+const plain = results.map(({ scenario: { name, bounds }, runs }) => ({ name, bounds, runs }));
 writeFileSync(
   OUT,
   `${JSON.stringify({ scenario: 'shed-sim', clock: 'simulated', seeds: SEEDS, results: plain }, null, 1)}\n`,

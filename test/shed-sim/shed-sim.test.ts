@@ -44,12 +44,6 @@ describe('the simulated node', () => {
     expect(withShedding.goodput).toBeGreaterThanOrEqual(without.goodput);
   });
 
-  it('needs what pools report: without it they do worse at three times the load', () => {
-    const without = worstOf(runsOf(shed('EDF, pools, no reports, 3 x')));
-    const withReports = worstOf(runsOf(shed('EDF, pools with reports, 3 x')));
-    expect(withReports.top).toBeGreaterThan(without.top + 0.1);
-  });
-
   it('refuses the low priorities of a service first: the highest fifth stays all but whole', () => {
     const { pods } = simulate(shed('EDF, threads, 1.5 x').world);
     const middle = pods.find(({ name }) => name === 'B');
