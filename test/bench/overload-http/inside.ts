@@ -20,7 +20,6 @@ import {
   CONNECTIONS,
   GRACE_SECONDS,
   type HttpService,
-  LOADS,
   SEED,
   SERVICES,
   SETTLE_SECONDS,
@@ -145,7 +144,7 @@ const measure = async (
 const runAll = async (): Promise<MeasuredWindow[]> => {
   const windows: MeasuredWindow[] = [];
   await startServices();
-  for (const { name, mode, shedding } of VARIANTS) {
+  for (const { name, mode, shedding, loads } of VARIANTS) {
     const agent = await startAgent(mode, {
       program: join(dist, 'agent.mjs'),
       podsDir,
@@ -154,7 +153,7 @@ const runAll = async (): Promise<MeasuredWindow[]> => {
       flags: shedding ? [] : ['--shed-dry-run'],
     });
     await switchShedding(shedding);
-    for (const load of LOADS) windows.push(await measure(name, load, agent));
+    for (const load of loads) windows.push(await measure(name, load, agent));
     await switchShedding(false);
     await agent.stop();
   }

@@ -52,7 +52,7 @@ const pictureOf = (windows: readonly WindowFigures[], clock: string, kernel: str
     groups: LOADS.flatMap((load) =>
       SERVICES.map(({ name }) => ({
         name: `${load} x, ${name}`,
-        bars: VARIANTS.map((variant) => ({
+        bars: VARIANTS.filter(({ loads }) => loads.includes(load)).map((variant) => ({
           label: variant.name,
           values: windows
             .filter((window) => window.load === load && window.variant === variant.name)
@@ -83,7 +83,9 @@ export const runOverloadHttp = async ({ kernel, outDir, say }: OverloadRun): Pro
   if (result.failure !== undefined || result.exitCode !== 0)
     throw new Error(`${result.failure ?? `the run ended with ${result.exitCode}`}; logs: ${dir}/logs`);
   const measured: MeasuredOverload = JSON.parse(readFileSync(join(dir, 'measured.json'), 'utf8'));
-  const windows = measured.windows.map((window) => figuresOf(window, SERVICES, measured.cpus));
+  const windows = measured.windows
+    .map((window) => figuresOf(window, SERVICES, measured.cpus))
+    .sort((a, b) => a.load - b.load);
   const report = {
     scenario: OVERLOAD_HTTP.name,
     clock,
