@@ -18,10 +18,11 @@ const ownReason = ({ severity, sample }: Judged): string => {
 };
 
 const askReason = (ask: Ask, sample: PodSample, busy: number): string => {
+  const late = ask.severity > 1 ? 'is late' : 'was late';
   const whose =
     ask.importance === sample.importance
-      ? 'work of its importance is late'
-      : `work of importance ${ask.importance} is late`;
+      ? `work of its importance ${late}`
+      : `work of importance ${ask.importance} ${late}`;
   const how = ask.trusted ? ', by a trusted report' : '';
   return `${whose} (severity ${shown(ask.severity)})${how}: ${percent(ask.share)} of requests up to it must go, least important first; node busy ${percent(busy)}`;
 };

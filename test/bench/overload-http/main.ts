@@ -76,7 +76,7 @@ export const runOverloadHttp = async ({ kernel, outDir, say }: OverloadRun): Pro
     cpus: clock === 'wall' ? 2 : 1,
     memoryMb: 3072,
     clock,
-    timeoutSeconds: 1_500,
+    timeoutSeconds: 3_600,
     onLine: say,
     outDir: dir,
   });
