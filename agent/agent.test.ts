@@ -90,6 +90,7 @@ const start = async (
     signalAddress: anyPort,
     signalDir: undefined,
     levelsSocket: undefined,
+    shedDryRun: false,
     allowAttachHang: false,
     stateDir: join(root, 'state'),
     watchdogMs: 30_000,
@@ -436,6 +437,9 @@ describe('from misses to 429', () => {
     expect(cartView.shed).toBeGreaterThan(0);
     expect(cartView.wait.p95Ms).toBeGreaterThan(45);
     expect(cartView).toMatchObject({ state: 'shedding', reason: expect.stringContaining('severity') });
+    expect(cartView.shedInputs).toMatchObject({ budgetMs: 50, missRatio: 1, nodeBusy: 1, queueWaitMs: null });
+    expect(cartView.shedInputs.waitP95Ms).toBeGreaterThan(45);
+    expect(cartView.shedComputed).toBe(cartView.shed);
     const [misses] = await metric(
       /^scx_slo_deadline_misses_total\{namespace="shop",pod="cart",container="",reason="sched"\}/,
     );
@@ -465,6 +469,23 @@ describe('from misses to 429', () => {
       clearInterval(timer);
       await signal.stop();
     }
+  });
+
+  it('computes and shows in a dry run, and refuses nothing', async () => {
+    makeCgroup(POD);
+    source.set(cart());
+    await start('advisory', undefined, { shedDryRun: true });
+    await until('slot', () => slotOfCart() > 0);
+    const timer = setInterval(overload, 50);
+    try {
+      await until('level', async () => (await podsPage()).pods[0].shedComputed > 0.5);
+    } finally {
+      clearInterval(timer);
+    }
+    const [cartView] = (await podsPage()).pods;
+    expect(cartView).toMatchObject({ shed: 0, state: 'ok', reason: expect.stringMatching(/^dry run: work/) });
+    const { status, headers } = await get(ports.signal, '/v1/shed', { from: '127.0.0.2' });
+    expect([status, headers['x-scx-slo-shed']]).toEqual([200, '0.00']);
   });
 
   it('never sheds in mode observe', async () => {

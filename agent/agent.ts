@@ -31,8 +31,9 @@ import { SchedulerHistory } from './scheduler-history.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { LevelBoard } from './shed/level-board.ts';
 import { NodeLoad, parseCpuTicks } from './shed/node-load.ts';
-import { importanceByKey, ShedLoop } from './shed/shed-loop.ts';
-import { levelsOf } from './signal/board-levels.ts';
+import { importanceByKey } from './shed/pod-facts.ts';
+import { readTotalsBelow } from './shed/pressure-feed.ts';
+import { ShedLoop } from './shed/shed-loop.ts';
 import { SignalService } from './signal/service.ts';
 import { errorText, type NamedSource, TargetStore } from './target-store.ts';
 
@@ -74,14 +75,7 @@ export class Agent {
   readonly #history: SchedulerHistory;
   readonly #sessions: SessionKeeper;
   readonly #problems: ProblemLog;
-  readonly #shed = new ShedLoop(
-    new LevelBoard((key, { shed, importance, reason }) =>
-      this.#parts.log.info(
-        { target: key, shed, importance, reason },
-        shed > 0 ? 'shedding begins' : 'shedding ends',
-      ),
-    ),
-  );
+  readonly #shed: ShedLoop;
   readonly #load = new NodeLoad();
   readonly #health = new HealthSum();
   readonly #self = new SelfWatch();
@@ -147,8 +141,18 @@ export class Agent {
       nodeEvents: this.#history.events,
       log,
     });
+    this.#shed = new ShedLoop({
+      board: new LevelBoard(({ key, computedRatio, importance, reason }) =>
+        log.info(
+          { target: key, shed: computedRatio, importance, reason },
+          computedRatio > 0 ? 'shedding begins' : 'shedding ends',
+        ),
+      ),
+      readTotals: readTotalsBelow(cgroupMount),
+      dryRun: options.shedDryRun,
+    });
     this.#pages = new PageServers(log);
-    this.#signal = new SignalService(options, log, () => undefined);
+    this.#signal = new SignalService(options, log, (report) => this.#shed.report(report));
   }
 
   /** Resolves when the node is measured or enforced; a Failure means that nothing was started. */
@@ -247,9 +251,19 @@ export class Agent {
     const { procStat = () => readFileSync('/proc/stat', 'latin1') } = this.#parts;
     const busy = this.#load.update(parseCpuTicks(procStat()));
     const { mode } = this.#sessions.mode;
-    this.#shed.tick(mode, this.#keeper.live(), this.#importance, busy, nowMs - this.#readAtMs);
-    const levels = levelsOf(this.#shed.board, this.#importance, (key) => this.#signal.addressesOf(key));
-    this.#signal.publish(levels, nowMs);
+    this.#shed.tick({
+      mode,
+      live: this.#keeper.live(),
+      importance: this.#importance,
+      nodeBusy: busy,
+      cpus: this.#cpus,
+      kernelAgeMs: nowMs - this.#readAtMs,
+      nowMs,
+    });
+    this.#signal.publish(
+      this.#shed.board.levels((key) => this.#signal.addressesOf(key)),
+      nowMs,
+    );
   }
 
   #slowTick(): void {

@@ -17,6 +17,7 @@ describe('parseOptions', () => {
       localAddress: { host: '127.0.0.1', port: 7090 },
       signalAddress: { host: '0.0.0.0', port: 7080 },
       config: undefined,
+      shedDryRun: false,
       allowAttachHang: false,
       stateDir: '/var/lib/scx-slo',
       watchdogMs: 30_000,
@@ -29,6 +30,7 @@ describe('parseOptions', () => {
     expect(options(['--mode=enforce', '--node-name', 'n1'], env)).toMatchObject({
       mode: 'enforce',
       podsDir: '/pods',
+      shedDryRun: false,
       allowAttachHang: true,
       nodeName: 'n1',
     });

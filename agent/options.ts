@@ -26,6 +26,8 @@ export interface AgentOptions {
   signalDir: string | undefined;
   /** Where a signal process gets the levels; undefined: this process answers the pods itself. */
   levelsSocket: string | undefined;
+  /** Levels are computed and shown, and nobody is told to refuse. */
+  shedDryRun: boolean;
   allowAttachHang: boolean;
   /** Where exit records outlive the agent; undefined: memory only. */
   stateDir: string | undefined;
@@ -56,6 +58,11 @@ const FLAGS = {
     type: 'string',
     default: '',
     help: 'Unix socket for `scx-slo signal`, which then answers the pods instead of this process',
+  },
+  'shed-dry-run': {
+    type: 'boolean',
+    default: 'false',
+    help: 'computes and shows shed levels, refuses nothing',
   },
   'allow-attach-hang': {
     type: 'boolean',
@@ -115,6 +122,7 @@ export const parseOptions = (argv: readonly string[], env: NodeJS.ProcessEnv): C
     metricsAddress: reader.address('metrics-address'),
     localAddress: reader.address('local-address'),
     signalAddress: reader.address('signal-address'),
+    shedDryRun: reader.boolean('shed-dry-run'),
     allowAttachHang: reader.boolean('allow-attach-hang'),
     watchdogMs: parseWatchdog(reader),
     logLevel: reader.oneOf('log-level', LOG_LEVELS),

@@ -24,7 +24,12 @@ describe('control files', () => {
     expect(quotaCpusOf(parseCpuMax('max 100000\n'))).toBeUndefined();
     const stat =
       'usage_usec 12\nuser_usec 7\nsystem_usec 5\nnr_periods 3\nnr_throttled 2\nthrottled_usec 9\n';
-    expect(parseCpuStat(stat)).toEqual({ usageNs: 12_000, throttledPeriods: 2, throttledNs: 9_000 });
+    expect(parseCpuStat(stat)).toEqual({
+      usageNs: 12_000,
+      periods: 3,
+      throttledPeriods: 2,
+      throttledNs: 9_000,
+    });
     expect(parseCpuStat('usage_usec 12\n').throttledNs).toBe(0);
     const pressure =
       'some avg10=1.50 avg60=0.00 avg300=0.00 total=77\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=3\n';

@@ -17,6 +17,8 @@ export type CpuMax = Pick<CgroupLimits, 'quotaNs' | 'periodUs'>;
 
 export interface CpuStat {
   usageNs: number;
+  /** In which the cgroup was runnable; 0 without a quota. */
+  periods: number;
   throttledPeriods: number;
   throttledNs: number;
 }
@@ -62,6 +64,7 @@ export const parseCpuStat = (text: string): CpuStat => {
   const values = keyedNumbers(text);
   return {
     usageNs: (values.get('usage_usec') ?? 0) * 1000,
+    periods: values.get('nr_periods') ?? 0,
     throttledPeriods: values.get('nr_throttled') ?? 0,
     throttledNs: (values.get('throttled_usec') ?? 0) * 1000,
   };

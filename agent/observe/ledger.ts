@@ -124,8 +124,10 @@ export class Ledger {
     series.maxWaitNs = stats.maxWaitNs;
     series.readAtMs = nowMs;
     addDelta(series.hist, stats.hist, last.hist);
-    meter.second?.add(stats.hist, last.hist, delta.bursts, delta.misses, nowMs);
-    meter.tenSeconds?.add(stats.hist, last.hist, delta.bursts, delta.misses, nowMs);
+    const throttleMisses = grown(stats.misses.throttle, last.misses.throttle);
+    const counts = { bursts: delta.bursts, misses: delta.misses, throttleMisses };
+    meter.second?.add(stats.hist, last.hist, counts, nowMs);
+    meter.tenSeconds?.add(stats.hist, last.hist, counts, nowMs);
     meter.last = stats;
     meter.readAtMs = nowMs;
     return delta;

@@ -1,7 +1,7 @@
 /** Renders /metrics in pieces, so that a node with thousands of pods does not hold the event loop. */
 import { MISS_REASONS } from '../kernel/port.ts';
 import { labelsOf } from '../plan/live-slot.ts';
-import { shedKeyOf } from '../shed/shed-loop.ts';
+import { shedKeyOf } from '../shed/pod-facts.ts';
 import type { AgentView } from './agent-view.ts';
 import { headerText, histogramText, sampleText, singleText } from './exposition.ts';
 import type { Series } from './ledger.ts';
@@ -89,7 +89,7 @@ function* sloMetrics(view: AgentView): Generator<string> {
   );
   const levels = new Map(slots.map(({ values, entry }) => [shedKeyOf(entry.desired), values]));
   yield* chunks(METRICS.shedRatio, levels, ([key, [namespace, pod]]) =>
-    sampleText(METRICS.shedRatio, [namespace, pod], view.board.get(key ?? '')?.shed ?? 0),
+    sampleText(METRICS.shedRatio, [namespace, pod], view.board.get(key ?? '')?.shedRatio ?? 0),
   );
 }
 

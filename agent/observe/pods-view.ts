@@ -5,7 +5,7 @@ import { targetName } from '../plan/claims.ts';
 import { effectiveMode } from '../plan/desired-slot.ts';
 import type { LiveSlot } from '../plan/live-slot.ts';
 import type { Target } from '../pods/target.ts';
-import { shedKeyOf } from '../shed/shed-loop.ts';
+import { shedKeyOf } from '../shed/pod-facts.ts';
 import { errorText } from '../target-store.ts';
 import type { AgentView } from './agent-view.ts';
 import { quantileNs } from './histogram.ts';
@@ -51,9 +51,13 @@ const slotView = (view: AgentView, { entry, meter, cpus }: LiveSlot, nowMs: numb
       missRatio: ratio(recent.misses, recent.bursts),
       bursts: meter.series.bursts,
       misses: meter.series.misses,
-      shed: level?.shed ?? 0,
+      shed: level?.shedRatio ?? 0,
+      /** Differs from `shed` in a dry run only. */
+      shedComputed: level?.computedRatio ?? 0,
       state: level?.state ?? 'unknown',
       reason: level?.reason ?? '',
+      /** What the level was decided from; null: nothing yet. */
+      shedInputs: level?.inputs ?? null,
       ...(owner.kind === 'path' ? { signalSocket: view.socketOf(desired.path) ?? null } : {}),
     },
   ];

@@ -1,5 +1,5 @@
 /** What a slot did in the last moments: a ring of short spans, each with its own histogram. */
-import { addDelta, HIST_BUCKETS } from './histogram.ts';
+import { addDelta, countOf, HIST_BUCKETS } from './histogram.ts';
 
 /** Sums over the spans that are still in the window. */
 export interface RecentWaits {
@@ -7,13 +7,25 @@ export interface RecentWaits {
   bursts: number;
   /** Misses of any reason but throttling, which is the pod's own limit. */
   misses: number;
+  throttleMisses: number;
 }
+
+/** What one read adds. */
+export type AddedCounts = Omit<RecentWaits, 'hist'>;
 
 interface Span extends RecentWaits {
   number: number;
 }
 
 const NOTHING = new Uint32Array(HIST_BUCKETS);
+
+const NO_COUNTS: AddedCounts = { bursts: 0, misses: 0, throttleMisses: 0 };
+
+const addTo = (into: RecentWaits, counts: AddedCounts): void => {
+  into.bursts += counts.bursts;
+  into.misses += counts.misses;
+  into.throttleMisses += counts.throttleMisses;
+};
 
 export class RollingWaits {
   readonly #spans: Span[];
@@ -25,34 +37,33 @@ export class RollingWaits {
     this.#spans = Array.from({ length: spans }, () => ({
       number: -1,
       hist: new Uint32Array(HIST_BUCKETS),
-      bursts: 0,
-      misses: 0,
+      ...NO_COUNTS,
     }));
   }
 
-  add(hist: Uint32Array, histBefore: Uint32Array, bursts: number, misses: number, nowMs: number): void {
+  add(hist: Uint32Array, histBefore: Uint32Array, counts: AddedCounts, nowMs: number): void {
     const number = Math.floor(nowMs / this.#spanMs);
     const span = this.#spans[number % this.#spans.length];
     if (span === undefined) return;
     if (span.number !== number) {
       span.number = number;
       span.hist.fill(0);
-      span.bursts = 0;
-      span.misses = 0;
+      Object.assign(span, NO_COUNTS);
     }
     addDelta(span.hist, hist, histBefore);
-    span.bursts += bursts;
-    span.misses += misses;
+    addTo(span, counts);
   }
 
-  sum(nowMs: number): RecentWaits {
-    const oldest = Math.floor(nowMs / this.#spanMs) - this.#spans.length + 1;
-    const total: RecentWaits = { hist: new Uint32Array(HIST_BUCKETS), bursts: 0, misses: 0 };
-    for (const span of this.#spans) {
-      if (span.number < oldest) continue;
+  /** @param enough stops at the newest spans that have so many waits together; without it: the whole window. */
+  sum(nowMs: number, enough = Number.POSITIVE_INFINITY): RecentWaits {
+    const newest = Math.floor(nowMs / this.#spanMs);
+    const total: RecentWaits = { hist: new Uint32Array(HIST_BUCKETS), ...NO_COUNTS };
+    for (let number = newest; number > newest - this.#spans.length && number >= 0; number -= 1) {
+      const span = this.#spans[number % this.#spans.length];
+      if (span?.number !== number) continue;
       addDelta(total.hist, span.hist, NOTHING);
-      total.bursts += span.bursts;
-      total.misses += span.misses;
+      addTo(total, span);
+      if (countOf(total.hist) >= enough) break;
     }
     return total;
   }

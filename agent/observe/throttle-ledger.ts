@@ -15,6 +15,8 @@ export interface ThrottleSeries extends Throttling {
 export interface ThrottleMeter {
   readonly series: ThrottleSeries;
   last: Throttling;
+  /** Throttled / all periods between the last two reads, 0 .. 1. */
+  share: number;
 }
 
 const NOTHING: Throttling = { throttledNs: 0, periods: 0, throttledPeriods: 0 };
@@ -31,14 +33,17 @@ export class ThrottleLedger {
     const key = seriesKey(labels);
     const series = this.#series.get(key) ?? { labels, ...NOTHING, readAtMs: nowMs };
     this.#series.set(key, series);
-    return { series, last };
+    return { series, last, share: 0 };
   }
 
   read(meter: ThrottleMeter, now: Throttling, nowMs: number): void {
     const { series, last } = meter;
+    const periods = grown(now.periods, last.periods);
+    const throttledPeriods = grown(now.throttledPeriods, last.throttledPeriods);
+    meter.share = periods > 0 ? Math.min(1, throttledPeriods / periods) : 0;
     series.throttledNs += grown(now.throttledNs, last.throttledNs);
-    series.periods += grown(now.periods, last.periods);
-    series.throttledPeriods += grown(now.throttledPeriods, last.throttledPeriods);
+    series.periods += periods;
+    series.throttledPeriods += throttledPeriods;
     series.readAtMs = nowMs;
     meter.last = now;
   }

@@ -26,6 +26,8 @@ export interface PodTarget {
   podIps: string[];
   cpuRequestMilli: number;
   cpuLimitMilli?: number;
+  /** Its namespace lets reports of its pods shed a little of others. */
+  trustsReports?: boolean;
   problems: SloProblem[];
 }
 

@@ -1,15 +1,16 @@
 /** What the shed controller looks at, and how bad it is. Pure. */
 
-/** One slot of a pod: the pod's own, or that of a container with its own budget. */
+/** One slot of a pod: the pod's own, or that of a container with its own budget. Over the last moments. */
 export interface SlotSample {
   budgetMs: number;
-  /** Over the last second. */
   p95WaitMs: number;
   waits: number;
   /** Sum of the waits. */
   waitMs: number;
   bursts: number;
+  /** Of any reason but throttling. */
   misses: number;
+  throttleMisses: number;
 }
 
 export interface PodSample {
@@ -17,67 +18,117 @@ export interface PodSample {
   importance: number;
   /** The pod allows shedding, and its mode and the node's are not observe. */
   sheddable: boolean;
-  slots: SlotSample[];
+  slots: readonly SlotSample[];
+  /** CPUs used since the last step. */
+  usedCpus: number;
+  /** What it may use however full the node is. */
+  requestCpus: number;
+  /** The tightest cpu.max; undefined: none. */
+  quotaCpus: number | undefined;
+  /** Share of time in which some task waited for CPU (PSI `some`), 0 .. 1; undefined: not read. */
+  pressure: number | undefined;
+  /** Throttled / all periods of cpu.max, 0 .. 1. */
+  throttled: number;
+  /** From its own fresh report; undefined: none. */
+  queueWaitMs: number | undefined;
+  /** It came since the last step. */
+  queueIsNews: boolean;
+  /** Its namespace is one whose reports may shed others a little. */
+  trustsReports: boolean;
 }
 
-export interface ShedInput {
-  pods: PodSample[];
-  /** Busy share of the node's CPUs since the last step, 0 .. 1. */
-  nodeBusy: number;
-  /** Age of the numbers; 0 when they are of this tick. */
-  ageMs: number;
+/** Each: 1 is the limit of what the budget allows. 0 .. 100. */
+export interface Severity {
+  /** Run delay and misses on the node's CPUs. */
+  node: number;
+  /** Misses because of the pod's own cpu.max. */
+  quota: number;
+  /** Its own queue. */
+  queue: number;
 }
 
-export type ShedStateName = 'ok' | 'shedding' | 'degraded' | 'stale';
+export const NO_SEVERITY: Severity = { node: 0, quota: 0, queue: 0 };
 
-export interface PodLevel {
-  /** -ln(admitted share). */
-  a: number;
-  /** 0 .. 0.95 */
-  level: number;
-  severity: number;
-  troubleMs: number;
-  calmMs: number;
-  state: ShedStateName;
-  /** For people. */
-  reason: string;
-}
-
-export type ShedState = ReadonlyMap<string, PodLevel>;
+/** Whatever came in: a number that can be added up. */
+export const finite = (value: number): number => (Number.isFinite(value) && value > 0 ? value : 0);
 
 /**
  * Half of the budget at p95 is trouble. A fifth, which suits a node without a deadline scheduler, is a tick for a
  * budget of 20 ms: a wait that is normal beside batch.
  */
-const WAIT_SHARE = 0.5;
-/** Two misses in a hundred bursts. */
+export const WAIT_SHARE = 0.5;
+/** Two misses in a hundred bursts; the root, because all of a hundred are not fifty times as far from home. */
 const MISS_RATIO = 0.02;
 /** Fewer samples say little, and the last severity fades; unless they fill a fifth of the second, as those of one busy worker do. */
-const MIN_WAITS = 20;
+export const MIN_WAITS = 20;
 const MIN_WAIT_MS = 200;
+const MIN_MISSES = 3;
 const FADE_HALF_LIFE_MS = 1_000;
 const MAX_SEVERITY = 100;
+/**
+ * Without run delays: at nine tenths of the time with someone waiting the node has no room left (at 80 % load it
+ * is about a third); it never says how far beyond, so four at the most.
+ */
+const FULL_PRESSURE = 0.9;
+const MAX_BY_PRESSURE = 4;
+
+/** Whatever came in: a severity. */
+const bounded = (value: number): number =>
+  Number.isNaN(value) ? 0 : Math.min(MAX_SEVERITY, Math.max(0, value));
+
+const byMisses = (misses: number, bursts: number): number => {
+  // A single miss among few bursts is a high ratio but no evidence.
+  if (bursts < MIN_WAITS && misses < MIN_MISSES) return 0;
+  return Math.sqrt(misses / Math.max(bursts, misses, 1) / MISS_RATIO);
+};
 
 const hasEvidence = ({ waits, waitMs }: SlotSample): boolean => waits >= MIN_WAITS || waitMs >= MIN_WAIT_MS;
 
-/** Does the pod do enough for its waits to mean something? */
-export const isAtWork = ({ slots }: PodSample): boolean => slots.some(hasEvidence);
-
-const slotSeverity = (slot: SlotSample): number | undefined => {
+const bySlot = (slot: SlotSample): number | undefined => {
   const enoughWaits = hasEvidence(slot);
-  if (!enoughWaits && slot.misses === 0) return undefined;
-  if (!(slot.budgetMs > 0)) return undefined;
+  if ((!enoughWaits && !(slot.misses > 0)) || !(slot.budgetMs > 0)) return undefined;
   const byWait = enoughWaits ? slot.p95WaitMs / (WAIT_SHARE * slot.budgetMs) : 0;
-  const byMisses = slot.misses / Math.max(slot.bursts, slot.misses, 1) / MISS_RATIO;
-  // A single miss among few bursts is a high ratio but no evidence.
-  const enoughBursts = slot.bursts >= MIN_WAITS || slot.misses >= 3;
-  return Math.max(byWait, enoughBursts ? byMisses : 0);
+  return Math.max(bounded(byWait), bounded(byMisses(slot.misses, slot.bursts)));
 };
 
-/** @returns 1: at the limit of what the budget allows; the worst slot counts. 0 .. 100. */
-export const severityOf = (sample: PodSample, before: number, dtMs: number): number => {
-  const known = sample.slots.map(slotSeverity).filter((severity) => severity !== undefined);
-  const severity =
-    known.length > 0 ? Math.max(...known) : before * 0.5 ** (Math.max(0, dtMs) / FADE_HALF_LIFE_MS);
-  return Number.isFinite(severity) ? Math.min(MAX_SEVERITY, Math.max(0, severity)) : 0;
+export const byPressure = (pressure: number): number => {
+  const share = Math.min(1, Math.max(0, pressure));
+  if (share <= FULL_PRESSURE) return share / FULL_PRESSURE;
+  return 1 + ((share - FULL_PRESSURE) / (1 - FULL_PRESSURE)) * (MAX_BY_PRESSURE - 1);
+};
+
+/** The tightest; 0 where there is none. */
+export const budgetOf = ({ slots }: PodSample): number => {
+  const budgets = slots.map(({ budgetMs }) => budgetMs).filter((budgetMs) => budgetMs > 0);
+  return budgets.length > 0 ? Math.min(...budgets) : 0;
+};
+
+const byQueue = (sample: PodSample): number => {
+  const budgetMs = budgetOf(sample);
+  return budgetMs > 0 ? bounded((sample.queueWaitMs ?? 0) / (WAIT_SHARE * budgetMs)) : 0;
+};
+
+const faded = (before: number, dtMs: number): number =>
+  before * 0.5 ** (Math.max(0, dtMs) / FADE_HALF_LIFE_MS);
+
+/** @param feed `pressure`: waits and misses are old, judge by PSI. */
+export const severityOf = (
+  sample: PodSample,
+  feed: 'kernel' | 'pressure',
+  before: Severity,
+  dtMs: number,
+): Severity => {
+  const queue = byQueue(sample);
+  if (feed === 'pressure') {
+    const node =
+      sample.pressure === undefined ? faded(before.node, dtMs) : bounded(byPressure(sample.pressure));
+    return { node, quota: sample.throttled > 0 ? node : 0, queue };
+  }
+  const known = sample.slots.map(bySlot).filter((severity) => severity !== undefined);
+  const node = known.length > 0 ? Math.max(...known) : bounded(faded(before.node, dtMs));
+  const quota = Math.max(
+    0,
+    ...sample.slots.map(({ throttleMisses, bursts }) => bounded(byMisses(throttleMisses, bursts))),
+  );
+  return { node, quota, queue };
 };

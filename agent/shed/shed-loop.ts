@@ -1,99 +1,116 @@
-/** From the slots' recent waits to published levels: gathers the samples, steps the controller, publishes. */
-
+/** From what the node does to published levels: gathers the samples, steps the controller, publishes. */
 import type { NodeModeName } from '../node-mode.ts';
-import { countOf, leastSumNs, quantileNs } from '../observe/histogram.ts';
-import { type DesiredSlot, effectiveMode } from '../plan/desired-slot.ts';
 import type { LiveSlot } from '../plan/live-slot.ts';
-import type { PodTarget, Target } from '../pods/target.ts';
-import { pathKey, podKey } from '../signal/callers.ts';
-import { step } from './level.ts';
-import type { LevelBoard } from './level-board.ts';
-import type { PodSample, ShedState, SlotSample } from './severity.ts';
+import type { OwnReport } from './feed.ts';
+import { FRESH_MS, step } from './level.ts';
+import { type LevelBoard, uidOf } from './level-board.ts';
+import { OwnReports } from './own-reports.ts';
+import { type NodeFacts, nodeFacts, type PodFacts } from './pod-facts.ts';
+import { PressureFeed, type ReadTotals } from './pressure-feed.ts';
+import type { PodSample } from './severity.ts';
+import { NO_SHED, type NodeSample, type ShedState } from './shed-state.ts';
 
-/** Whose level a slot counts for; undefined: nobody's. */
-export const shedKeyOf = ({ owner }: DesiredSlot): string | undefined => {
-  if (owner.kind === 'pod' || owner.kind === 'container') return podKey(owner.pod.uid);
-  return owner.kind === 'path' ? pathKey(owner.target.path) : undefined;
-};
+export interface ShedTick {
+  mode: NodeModeName;
+  live: Iterable<LiveSlot>;
+  /** Of every target with an SLO. */
+  importance: ReadonlyMap<string, number>;
+  nodeBusy: number;
+  cpus: number;
+  /** Age of the slots' counters; 0: `live` is of this tick. */
+  kernelAgeMs: number;
+  /** Of the monotonic clock. */
+  nowMs: number;
+}
 
-const slosOf = (pod: PodTarget) =>
-  [pod.slo, ...pod.containers.map((container) => container.slo)].filter((slo) => slo !== undefined);
+export interface ShedLoopOptions {
+  board: LevelBoard;
+  readTotals: ReadTotals;
+  /** Computes and shows; nobody is told to refuse. */
+  dryRun: boolean;
+}
 
-/** Key and importance of every target with an SLO, resolved or not. */
-export const importanceByKey = (targets: readonly Target[]): Map<string, number> => {
-  const byKey = new Map<string, number>();
-  for (const target of targets) {
-    if (target.kind === 'path') {
-      byKey.set(pathKey(target.path), target.slo.importance);
-      continue;
-    }
-    const slos = slosOf(target);
-    const importance = target.slo?.importance ?? Math.max(...slos.map((slo) => slo.importance));
-    if (slos.length > 0) byKey.set(podKey(target.uid), importance);
-  }
-  return byKey;
-};
-
-const slotSample = ({ entry, meter }: LiveSlot, nowMs: number): SlotSample | undefined => {
-  const recent = meter?.second?.sum(nowMs);
-  const budgetMs = entry.desired.slo?.budgetMs;
-  if (recent === undefined || budgetMs === undefined) return undefined;
-  return {
-    budgetMs,
-    p95WaitMs: quantileNs(recent.hist, 0.95) / 1e6,
-    waits: countOf(recent.hist),
-    waitMs: leastSumNs(recent.hist) / 1e6,
-    bursts: recent.bursts,
-    misses: recent.misses,
-  };
-};
+/** Like the scheduler's floor: what work without an SLO may use however full the node is. */
+const FLOOR_SHARE = 0.1;
+/** Pods whose pressure is read in a tick: some 70 us each. */
+const PRESSURE_READS = { beside: 16, instead: 64 };
 
 export class ShedLoop {
   readonly board: LevelBoard;
-  #state: ShedState = new Map();
-  #steppedAtMs = performance.now();
+  readonly #dryRun: boolean;
+  readonly #pressure: PressureFeed;
+  readonly #reports = new OwnReports();
+  #known = new Map<string, PodFacts>();
+  #entitledCpus = 0;
+  #state: ShedState = NO_SHED;
+  #steppedAtMs: number | undefined;
 
-  constructor(board: LevelBoard) {
+  constructor({ board, readTotals, dryRun }: ShedLoopOptions) {
     this.board = board;
+    this.#dryRun = dryRun;
+    this.#pressure = new PressureFeed(readTotals);
   }
 
-  /** @param ageMs age of the slots' counters. */
-  tick(
-    mode: NodeModeName,
-    live: Iterable<LiveSlot>,
-    importance: ReadonlyMap<string, number>,
-    nodeBusy: number,
-    ageMs: number,
-  ): void {
-    const nowMs = performance.now();
-    const pods = this.#samples(mode, live, importance, nowMs);
-    this.#state = step(this.#state, { pods, nodeBusy, ageMs }, nowMs - this.#steppedAtMs);
+  report(report: OwnReport): void {
+    this.#reports.take(report);
+  }
+
+  tick(tick: ShedTick): void {
+    const { nowMs } = tick;
+    const dtMs = nowMs - (this.#steppedAtMs ?? nowMs);
     this.#steppedAtMs = nowMs;
-    this.board.publish(this.#state, importance, nowMs);
+    this.#look(tick);
+    const node: NodeSample = { cpus: tick.cpus, busy: tick.nodeBusy, entitledCpus: this.#entitledCpus };
+    const input = {
+      pods: this.#samples(tick, dtMs),
+      node,
+      kernelAgeMs: tick.kernelAgeMs,
+      pressureAgeMs: this.#pressure.ageMs(nowMs),
+      dryRun: this.#dryRun,
+    };
+    this.#state = step(this.#state, input, dtMs);
+    this.board.publish(this.#state.pods, tick.importance, { node, dryRun: this.#dryRun });
   }
 
-  #samples(
-    mode: NodeModeName,
-    live: Iterable<LiveSlot>,
-    importance: ReadonlyMap<string, number>,
-    nowMs: number,
-  ): PodSample[] {
-    const samples = new Map<string, PodSample>();
-    if (mode === 'observe' || mode === 'unsupported') return [];
-    for (const slot of live) {
-      const { desired } = slot.entry;
-      const key = shedKeyOf(desired);
-      const sample = slotSample(slot, nowMs);
-      if (key === undefined || sample === undefined || desired.slo === undefined) continue;
-      const known = samples.get(key);
-      const sheddable = desired.slo.shed && effectiveMode(mode, desired.slo) !== 'observe';
-      if (known === undefined) {
-        samples.set(key, { key, importance: importance.get(key) ?? 1, sheddable, slots: [sample] });
-      } else {
-        known.slots.push(sample);
-        known.sheddable &&= sheddable;
-      }
+  /** Old counters say nothing new: what was known of the pods stays. */
+  #look(tick: ShedTick): void {
+    const { mode, live, importance, nowMs } = tick;
+    if (mode === 'observe' || mode === 'unsupported') {
+      this.#known = new Map();
+      return;
     }
-    return [...samples.values()];
+    // Of this very tick: a session that just ended leaves no slots.
+    if (tick.kernelAgeMs === 0) {
+      const facts = nodeFacts(mode, live, importance, nowMs);
+      this.#known = facts.pods;
+      this.#entitledCpus = entitledCpus(facts, tick);
+    }
+    for (const key of this.#known.keys()) if (!importance.has(key)) this.#known.delete(key);
+    this.#reports.keep(new Set([...this.#known.keys()].map(uidOf)));
+    const paths = [...this.#known.values()].map(({ path }) => path).filter((path) => path !== undefined);
+    const most = tick.kernelAgeMs <= FRESH_MS ? PRESSURE_READS.beside : PRESSURE_READS.instead;
+    this.#pressure.turn(paths, most, nowMs);
+  }
+
+  #samples({ kernelAgeMs, nowMs }: ShedTick, dtMs: number): PodSample[] {
+    return [...this.#known.values()].map(({ sample, path }) => {
+      const { share, usedCpus, throttled } = this.#pressure.get(path);
+      const report = this.#reports.latest(uidOf(sample.key), nowMs);
+      return {
+        ...sample,
+        usedCpus: kernelAgeMs <= FRESH_MS ? sample.usedCpus : usedCpus,
+        pressure: share,
+        throttled: Math.max(throttled, sample.throttledByUs),
+        queueWaitMs: report?.queueWaitMs,
+        queueIsNews: report !== undefined && nowMs - report.receivedAtMs <= dtMs,
+      };
+    });
   }
 }
+
+/** Within requests, and no less than the floor where it is used; the system's own work counts to the floor. */
+const entitledCpus = (facts: NodeFacts, { nodeBusy, cpus }: ShedTick): number => {
+  const systemCpus = Math.max(0, nodeBusy * cpus - facts.countedCpus);
+  const floorCpus = Math.min(facts.othersCpus + systemCpus, FLOOR_SHARE * cpus);
+  return Math.max(facts.othersWithinRequestCpus, floorCpus);
+};

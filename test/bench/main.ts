@@ -11,6 +11,7 @@ import { type BootOptions, runJob } from './boots.ts';
 import { bundleNodeSide } from './bundle.ts';
 import { type Choice, guestSeconds, jobsOf } from './jobs.ts';
 import type { Job, MeasuredRun } from './measured.ts';
+import { OVERLOAD_HTTP, runOverloadHttp } from './overload-http/main.ts';
 import { gatherPeers } from './peers.ts';
 import { pictureOf } from './pictures.ts';
 import { reportMarkdown, terminalText } from './report.ts';
@@ -40,7 +41,8 @@ Results: build/bench/<scenario>.json and .svg, build/bench/report.md.
 One scenario while the policy is changed:
   make bench SCENARIOS=noisy-neighbour POLICIES="alone scx-slo" RUNS=1
 Scenarios:
-${SCENARIOS.map(({ name, machine, title }) => `  ${name.padEnd(22)}${machine.clock}, ${machine.cpus} CPU: ${title}`).join('\n')}`;
+${SCENARIOS.map(({ name, machine, title }) => `  ${name.padEnd(22)}${machine.clock}, ${machine.cpus} CPU: ${title}`).join('\n')}
+  ${OVERLOAD_HTTP.name.padEnd(22)}virtual, 1 CPU: ${OVERLOAD_HTTP.title}`;
 
 const words = (name: string): string[] | undefined => {
   const list = (process.env[name] ?? '').split(/[\s,]+/).filter((word) => word !== '');
@@ -56,15 +58,16 @@ const count = (name: string, preset: number | undefined): number | undefined => 
   return value;
 };
 
-const chosenScenarios = (): Scenario[] => {
-  const names = words('SCENARIOS');
-  if (names === undefined) return [...SCENARIOS];
-  return names.map((name) => {
-    const found = SCENARIOS.find((scenario) => scenario.name === name);
-    if (found === undefined)
-      throw new UsageError(`no scenario ${name}; there are: ${SCENARIOS.map((one) => one.name).join(' ')}`);
-    return found;
-  });
+const SCENARIO_NAMES: readonly string[] = [...SCENARIOS.map(({ name }) => name), OVERLOAD_HTTP.name];
+
+/** `http`: the scenario whose pods are services of their own, not the load programs. */
+const chosenScenarios = (): { scenarios: Scenario[]; http: boolean } => {
+  const names = words('SCENARIOS') ?? SCENARIO_NAMES;
+  const unknown = names.find((name) => !SCENARIO_NAMES.includes(name));
+  if (unknown !== undefined)
+    throw new UsageError(`no scenario ${unknown}; there are: ${SCENARIO_NAMES.join(' ')}`);
+  const scenarios = names.flatMap((name) => SCENARIOS.filter((scenario) => scenario.name === name));
+  return { scenarios, http: names.includes(OVERLOAD_HTTP.name) };
 };
 
 /** Runs `tasks`, at most `width` at once, in their order. */
@@ -140,8 +143,20 @@ const chosenKernel = (): Kernel => {
   return kernel;
 };
 
+const overloadHttp = async (kernel: Kernel): Promise<boolean> => {
+  const { name } = OVERLOAD_HTTP;
+  try {
+    const table = await runOverloadHttp({ kernel, outDir, say: (line) => say(`[${name}] ${line}`) });
+    print(`\n${name}\n${table}\n`);
+    return true;
+  } catch (error) {
+    say(`[${name}] FAILED: ${error instanceof Error ? error.message : String(error)}`);
+    return false;
+  }
+};
+
 const bench = async (): Promise<number> => {
-  const scenarios = chosenScenarios();
+  const { scenarios, http } = chosenScenarios();
   const policies = words('POLICIES');
   const kernel = chosenKernel();
   const width = count('VMS', 2) ?? 2;
@@ -175,8 +190,9 @@ const bench = async (): Promise<number> => {
   await runPlans(virtual, boot, width);
   // In wall time a second machine would be a noisy neighbour itself.
   await runPlans(wall, boot, 1);
+  const httpDone = !http || (await overloadHttp(kernel));
   say('build/bench/report.md');
-  return plans.every(isComplete) ? 0 : 1;
+  return plans.every(isComplete) && httpDone ? 0 : 1;
 };
 
 try {

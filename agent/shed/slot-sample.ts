@@ -1,0 +1,22 @@
+/** From a slot's recent waits to what the controller looks at. Pure. */
+import { countOf, leastSumNs, quantileNs } from '../observe/histogram.ts';
+import type { RollingWaits } from '../observe/rolling-waits.ts';
+import { MIN_WAITS, type SlotSample } from './severity.ts';
+
+/**
+ * The newest moments that have enough waits to say something, at most the whole window. Bursts are fewer than waits
+ * (a busy worker's ends after 100 ms of CPU), so misses may need more of it.
+ */
+export const slotSampleOf = (waits: RollingWaits, budgetMs: number, nowMs: number): SlotSample => {
+  const recent = waits.sum(nowMs, MIN_WAITS);
+  const { bursts, misses, throttleMisses } = recent.bursts >= MIN_WAITS ? recent : waits.sum(nowMs);
+  return {
+    budgetMs,
+    p95WaitMs: quantileNs(recent.hist, 0.95) / 1e6,
+    waits: countOf(recent.hist),
+    waitMs: leastSumNs(recent.hist) / 1e6,
+    bursts,
+    misses,
+    throttleMisses,
+  };
+};
