@@ -23,9 +23,11 @@ export const POD_KEYS: ReadonlySet<string> = new Set([
 export const CONTAINER_BUDGET_PREFIX = 'budget-ms.scx-slo.io/';
 export const CONTAINER_IMPORTANCE_PREFIX = 'importance.scx-slo.io/';
 
-/** On a namespace. */
+/** On a namespace: what its pods may have at most. */
 export const MAX_IMPORTANCE_CAP_KEY = 'caps.scx-slo.io/max-importance';
 export const MIN_BUDGET_CAP_KEY = 'caps.scx-slo.io/min-budget-ms';
+export const MAX_RESERVATION_CAP_KEY = 'caps.scx-slo.io/max-reservation-percent';
+export const ALLOW_UNSHEDDABLE_KEY = 'caps.scx-slo.io/allow-unsheddable';
 
 /** The record: written by the webhook, never read as a request. */
 export const EFFECTIVE_BUDGET_KEY = 'effective.scx-slo.io/budget-ms';

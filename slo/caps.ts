@@ -1,6 +1,11 @@
 /** What a namespace allows its pods at most. A cut is always recorded, never silent. */
-import { MAX_IMPORTANCE_CAP_KEY, MIN_BUDGET_CAP_KEY } from './annotations.ts';
-import { parseBudgetMs, parseImportance } from './grammar.ts';
+import {
+  ALLOW_UNSHEDDABLE_KEY,
+  MAX_IMPORTANCE_CAP_KEY,
+  MAX_RESERVATION_CAP_KEY,
+  MIN_BUDGET_CAP_KEY,
+} from './annotations.ts';
+import { parseAllowed, parseBudgetMs, parseImportance, parsePercent } from './grammar.ts';
 import { read } from './read.ts';
 import type { Clamp, Slo, SloProblem } from './slo.ts';
 
@@ -10,6 +15,10 @@ export const MAX_IMPORTANCE_UNCAPPED = 90;
 export interface Caps {
   maxImportance: number;
   minBudgetMs: number;
+  /** Whether `shed: "false"` counts. */
+  allowUnsheddable: boolean;
+  /** Of a node's CPUs, for all pods of the namespace on it; undefined: the node's own bounds alone. */
+  maxReservationPercent: number | undefined;
 }
 
 /** A bad cap is a problem, and the cap counts as absent. */
@@ -18,14 +27,33 @@ export function readCaps(namespace: ReadonlyMap<string, unknown>, problems: SloP
     maxImportance:
       read(namespace, MAX_IMPORTANCE_CAP_KEY, parseImportance, problems) ?? MAX_IMPORTANCE_UNCAPPED,
     minBudgetMs: read(namespace, MIN_BUDGET_CAP_KEY, parseBudgetMs, problems) ?? 0,
+    allowUnsheddable: read(namespace, ALLOW_UNSHEDDABLE_KEY, parseAllowed, problems) ?? false,
+    maxReservationPercent: read(namespace, MAX_RESERVATION_CAP_KEY, parsePercent, problems),
   };
 }
 
+/** The caps of a namespace whose annotations may have changed since: what they tighten holds, what they grant does not. */
+export function withoutGrants(caps: Caps): Caps {
+  return {
+    ...caps,
+    maxImportance: Math.min(caps.maxImportance, MAX_IMPORTANCE_UNCAPPED),
+    allowUnsheddable: false,
+  };
+}
+
+/** What an SLO asks for, before the caps. */
+export interface Asked {
+  budgetMs: number;
+  importance: number;
+  shed: boolean;
+  /** The cluster's owner said so, whom no namespace limits. */
+  shedByCluster: boolean;
+}
+
 export function capped(
-  budgetMs: number,
-  importance: number,
+  { budgetMs, importance, shed, shedByCluster }: Asked,
   caps: Caps,
-): Pick<Slo, 'budgetMs' | 'importance' | 'clamped'> {
+): Pick<Slo, 'budgetMs' | 'importance' | 'shed' | 'clamped'> {
   const clamped: Clamp[] = [];
   if (budgetMs < caps.minBudgetMs) {
     clamped.push({ field: 'budget-ms', from: budgetMs, to: caps.minBudgetMs });
@@ -33,9 +61,14 @@ export function capped(
   if (importance > caps.maxImportance) {
     clamped.push({ field: 'importance', from: importance, to: caps.maxImportance });
   }
+  const mustShed = !shed && !caps.allowUnsheddable && !shedByCluster;
+  if (mustShed) {
+    clamped.push({ field: 'shed', from: false, to: true });
+  }
   return {
     budgetMs: Math.max(budgetMs, caps.minBudgetMs),
     importance: Math.min(importance, caps.maxImportance),
+    shed: shed || mustShed,
     clamped,
   };
 }

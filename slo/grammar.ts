@@ -17,6 +17,7 @@ export type Injection = (typeof INJECTIONS)[number];
 
 const BUDGET = /^[0-9]{1,5}(\.[0-9]{1,3})?$/;
 const IMPORTANCE = /^[0-9]{1,3}$/;
+const PERCENT = /^[0-9]{1,3}$/;
 const PORT = /^[0-9]{1,5}$/;
 const MODES: readonly SloMode[] = ['observe', 'advisory', 'enforce'];
 
@@ -53,6 +54,18 @@ export function parseShed(key: string, value: unknown): boolean | SloProblem {
     return value === 'true';
   }
   return badValue('SLO_E_SHED', key, value, '"true", "false"');
+}
+
+/** Per cent of a node's CPUs that a namespace's pods may reserve above their requests. */
+export function parsePercent(key: string, value: unknown): number | SloProblem {
+  return numberIn(value, PERCENT, 0, 100) ?? badValue('SLO_E_CAP', key, value, '0 .. 100 (integer)');
+}
+
+/** Of a cap: exactly `"true"` or `"false"`. */
+export function parseAllowed(key: string, value: unknown): boolean | SloProblem {
+  return value === 'true' || value === 'false'
+    ? value === 'true'
+    : badValue('SLO_E_CAP', key, value, '"true", "false"');
 }
 
 export function parseInject(key: string, value: unknown): Injection | SloProblem {

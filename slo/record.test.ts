@@ -26,6 +26,11 @@ describe('record', () => {
     });
   });
 
+  it('names a refused shed "false" among the cuts', () => {
+    const record = recordOf(resolved({ 'scx-slo.io/importance': '95', 'scx-slo.io/shed': 'false' }));
+    expect(record.get('effective.scx-slo.io/clamped')).toBe('importance:95>90,shed:false>true');
+  });
+
   it('is empty where nothing has an SLO', () => {
     expect(recordOf(resolved({})).size).toBe(0);
   });

@@ -33,13 +33,21 @@ describe('resolve', () => {
     expect(on({ 'scx-slo.io/mode': 'enforce', 'scx-slo.io/shed': 'true' }).pod).toBeUndefined();
   });
 
-  it('carries mode and shed', () => {
-    const { pod } = on({
-      'scx-slo.io/budget-ms': '20',
-      'scx-slo.io/mode': 'advisory',
-      'scx-slo.io/shed': 'false',
+  it('carries the mode', () => {
+    const { pod } = on({ 'scx-slo.io/budget-ms': '20', 'scx-slo.io/mode': 'advisory' });
+    expect(pod).toMatchObject({ mode: 'advisory' });
+  });
+
+  it('takes shed "false" only where the namespace allows it, and says so', () => {
+    const asked = { 'scx-slo.io/budget-ms': '20', 'scx-slo.io/shed': 'false' };
+    expect(on(asked).pod).toMatchObject({
+      shed: true,
+      clamped: [{ field: 'shed', from: false, to: true }],
     });
-    expect(pod).toMatchObject({ mode: 'advisory', shed: false });
+    const allowed = { namespaceAnnotations: { 'caps.scx-slo.io/allow-unsheddable': 'true' } };
+    expect(on(asked, allowed).pod).toMatchObject({ shed: false, clamped: [] });
+    const odd = { namespaceAnnotations: { 'caps.scx-slo.io/allow-unsheddable': 'yes' } };
+    expect(on(asked, odd)).toMatchObject({ pod: { shed: true }, problems: [{ code: 'SLO_E_CAP' }] });
   });
 
   it('walks down the levels value by value', () => {
@@ -153,6 +161,23 @@ describe('resolve', () => {
     expect(problems[0]?.message).toBe(
       'namespace caps.scx-slo.io/max-importance: "101" is not 1 .. 100 (integer); ignored',
     );
+  });
+
+  it('takes from a stale namespace what tightens, and grants nothing by it', () => {
+    const asked = {
+      'scx-slo.io/budget-ms': '5',
+      'scx-slo.io/importance': '95',
+      'scx-slo.io/shed': 'false',
+    };
+    const generous = {
+      'caps.scx-slo.io/max-importance': '100',
+      'caps.scx-slo.io/allow-unsheddable': 'true',
+      'caps.scx-slo.io/min-budget-ms': '20',
+    };
+    const stale = (namespaceAnnotations: Record<string, string>) =>
+      on(asked, { namespaceAnnotations, namespaceIsStale: true }).pod;
+    expect(stale(generous)).toMatchObject({ budgetMs: 20, importance: 90, shed: true });
+    expect(stale({ 'caps.scx-slo.io/max-importance': '30' })).toMatchObject({ importance: 30 });
   });
 
   it('warns of unknown keys under our domain only, never of the record', () => {

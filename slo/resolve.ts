@@ -15,7 +15,7 @@ import {
   MODE_KEY,
   SHED_KEY,
 } from './annotations.ts';
-import { type Caps, capped, readCaps } from './caps.ts';
+import { type Caps, capped, readCaps, withoutGrants } from './caps.ts';
 import {
   BUDGET_DEFAULT_MS,
   IMPORTANCE_DEFAULT,
@@ -46,7 +46,9 @@ export interface ResolveInput {
   /** Containers and init containers of the pod. */
   containerNames: readonly string[];
   /** Defaults (`scx-slo.io/*`) and caps (`caps.scx-slo.io/*`) of the pod's namespace. */
-  namespaceAnnotations?: Readonly<Record<string, string>> | undefined;
+  namespaceAnnotations?: Readonly<Record<string, unknown>> | undefined;
+  /** The annotations of the namespace may be old: they may tighten a cap still, but grant nothing beyond the built-in. */
+  namespaceIsStale?: boolean | undefined;
   /** The LatencySLO that selects the pod; `source` is `latencyslo/<name>`. */
   latencySlo?: SloLayer | undefined;
   /** The ClusterSLODefault. */
@@ -71,7 +73,8 @@ export function resolve(input: ResolveInput): Resolution {
     readLayer('namespace', namespace, namespaceProblems),
     input.clusterDefault,
   ].filter((layer) => layer !== undefined);
-  const caps = readCaps(namespace, namespaceProblems);
+  const readableCaps = readCaps(namespace, namespaceProblems);
+  const caps = input.namespaceIsStale === true ? withoutGrants(readableCaps) : readableCaps;
   checkInjection(annotations, problems);
 
   const podLayers = [podLayer, ...lower];
@@ -163,13 +166,19 @@ function combine(layers: readonly SloLayer[], caps: Caps): Slo | undefined {
   if (budget === undefined && !named) {
     return undefined;
   }
-  const first = <K extends keyof SloLayer>(key: K): SloLayer[K] | undefined =>
-    layers.find((layer) => layer[key] !== undefined)?.[key];
-  const mode = first('mode');
+  const first = (key: keyof SloLayer): SloLayer | undefined =>
+    layers.find((layer) => layer[key] !== undefined);
+  const mode = first('mode')?.mode;
+  const shed = first('shed');
+  const asked = {
+    budgetMs: budget?.budgetMs ?? BUDGET_DEFAULT_MS,
+    importance: first('importance')?.importance ?? IMPORTANCE_DEFAULT,
+    shed: shed?.shed ?? true,
+    shedByCluster: shed?.source === 'cluster',
+  };
   return {
-    ...capped(budget?.budgetMs ?? BUDGET_DEFAULT_MS, first('importance') ?? IMPORTANCE_DEFAULT, caps),
+    ...capped(asked, caps),
     ...(mode === undefined ? {} : { mode }),
-    shed: first('shed') ?? true,
     source: budget?.source ?? 'default',
   };
 }

@@ -13,11 +13,10 @@ export type SloSource =
   | 'config';
 
 /** One cut, for example `budget-ms:0.5>1`. */
-export interface Clamp {
-  field: 'budget-ms' | 'importance';
-  from: number;
-  to: number;
-}
+export type Clamp =
+  | { field: 'budget-ms' | 'importance'; from: number; to: number }
+  /** `shed: "false"` where the namespace does not allow it. */
+  | { field: 'shed'; from: false; to: true };
 
 export interface Slo {
   budgetMs: number;
@@ -38,7 +37,8 @@ export interface SloProblem {
     | 'SLO_E_SHED'
     | 'SLO_E_UNKNOWN_KEY'
     | 'SLO_E_UNKNOWN_CONTAINER'
-    | 'SLO_E_INJECT';
+    | 'SLO_E_INJECT'
+    | 'SLO_E_CAP';
   key: string;
   /** As given, cut to a printable 64 characters. */
   value: string;
