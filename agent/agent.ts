@@ -114,7 +114,12 @@ export class Agent {
     });
     const { tree } = this.#cgroups;
     const keeper = this.#keeper;
-    this.#reserver = new Reserver({ keeper, log, cpus: () => this.#cpus });
+    this.#reserver = new Reserver({
+      keeper,
+      log,
+      cpus: () => this.#cpus,
+      namespaceCapPercent: (namespace) => this.#targets.reservationCapPercent(namespace),
+    });
     this.#limits = new LimitWatch({
       tree,
       keeper,
@@ -283,6 +288,7 @@ export class Agent {
       shedAnswers: this.#signal.answers,
       unknownCallers: this.#signal.unknownCallers,
       sourceErrors: () => this.#targets.errors(),
+      sourceStates: () => this.#parts.sources.flatMap(({ source }) => source.state?.() ?? []),
       resolveHist: planner.resolveHist,
       resolveSumNs: planner.resolveSumNs,
       eventLoopP99S: () => this.#self.takeP99S(),

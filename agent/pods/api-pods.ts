@@ -1,0 +1,69 @@
+/** The pods and namespaces of an API server as targets: each pod is read anew when it, or its namespace, changed. */
+import { readCaps } from '../../slo/caps.ts';
+import { type JsonRecord, recordOf, textOf } from './json-view.ts';
+import { settleConflicts } from './pod-conflicts.ts';
+import { type PodReading, readPod } from './pod-target.ts';
+import type { SourceError, TargetSnapshot } from './target.ts';
+
+interface KnownPod {
+  pod: JsonRecord;
+  namespace: string;
+  reading: PodReading;
+  /** Of the reading: most changes of a pod (conditions, times) change nothing here. */
+  text: string;
+}
+
+export class ApiPods {
+  readonly #nodeName: string;
+  readonly #pods = new Map<string, KnownPod>();
+  readonly #namespaces = new Map<string, JsonRecord>();
+  readonly #caps = new Map<string, number>();
+
+  constructor(nodeName: string) {
+    this.#nodeName = nodeName;
+  }
+
+  /** @returns whether the snapshot is another one now. */
+  setPod(key: string, pod: JsonRecord): boolean {
+    const namespace = textOf(recordOf(pod.metadata)?.namespace) ?? '';
+    const context = { nodeName: this.#nodeName, namespaceAnnotations: this.#namespaces.get(namespace) };
+    const reading = readPod(pod, context);
+    const text = JSON.stringify(reading);
+    const isNew = this.#pods.get(key)?.text !== text;
+    this.#pods.set(key, { pod, namespace, reading, text });
+    return isNew;
+  }
+
+  deletePod(key: string): boolean {
+    return this.#pods.delete(key);
+  }
+
+  /** @param annotations ours of the namespace; undefined: it is gone. */
+  setNamespace(name: string, annotations: JsonRecord | undefined): boolean {
+    if (JSON.stringify(this.#namespaces.get(name)) === JSON.stringify(annotations)) return false;
+    if (annotations === undefined) this.#namespaces.delete(name);
+    else this.#namespaces.set(name, annotations);
+    const { maxReservationPercent } = readCaps(new Map(Object.entries(annotations ?? {})), []);
+    let isNew = this.#caps.get(name) !== maxReservationPercent;
+    if (maxReservationPercent === undefined) this.#caps.delete(name);
+    else this.#caps.set(name, maxReservationPercent);
+    for (const [key, { pod, namespace }] of this.#pods)
+      if (namespace === name && this.setPod(key, pod)) isNew = true;
+    return isNew;
+  }
+
+  snapshot(): TargetSnapshot {
+    const errors: SourceError[] = [];
+    const placed = [...this.#pods].flatMap(([key, { reading }]) => {
+      const file = `pod ${key}`;
+      errors.push(...reading.faults.map(({ code, message }) => ({ code, file, message })));
+      return reading.target === undefined ? [] : [{ target: reading.target, file }];
+    });
+    const settled = settleConflicts(placed);
+    return {
+      targets: settled.pods.map(({ target }) => target),
+      errors: [...errors, ...settled.errors],
+      reservationCaps: new Map(this.#caps),
+    };
+  }
+}
