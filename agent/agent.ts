@@ -12,6 +12,7 @@ import type { ExitRecord } from './exit-record.ts';
 import { type Failure, isFailure } from './failure.ts';
 import type { KernelSession } from './kernel/port.ts';
 import type { KernelSide } from './kernel-side.ts';
+import type { NodeEvent } from './node-events.ts';
 import type { NodeMode } from './node-mode.ts';
 import type { AgentView } from './observe/agent-view.ts';
 import { HealthSum } from './observe/health-sum.ts';
@@ -27,6 +28,7 @@ import { Reserver } from './plan/reserver.ts';
 import { SlotKeeper } from './plan/slot-keeper.ts';
 import type { TargetSnapshot } from './pods/target.ts';
 import { ProblemLog } from './problem-log.ts';
+import type { NodeStatus, Reporter } from './report/reporter.ts';
 import { SchedulerHistory } from './scheduler-history.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { LevelBoard } from './shed/level-board.ts';
@@ -40,6 +42,8 @@ export interface AgentParts {
   kernel: KernelSide;
   log: Logger;
   sources: readonly NamedSource[];
+  /** Who is told what happens here. */
+  reporters?: readonly Reporter[];
   /** Where cgroup v2 is mounted. */
   cgroupMount: string;
   /** Online CPUs, now. */
@@ -74,6 +78,7 @@ export class Agent {
   readonly #history: SchedulerHistory;
   readonly #sessions: SessionKeeper;
   readonly #problems: ProblemLog;
+  readonly #reporters: readonly Reporter[];
   readonly #shed = new ShedLoop(
     new LevelBoard((key, { shed, importance, reason }) =>
       this.#parts.log.info(
@@ -143,7 +148,8 @@ export class Agent {
       },
       onProblem: (problem: Failure) => log.warn({ failure: problem }, 'the kernel side has a problem'),
     };
-    this.#history = new SchedulerHistory(options.stateDir, log);
+    this.#reporters = parts.reporters ?? [];
+    this.#history = new SchedulerHistory(options.stateDir, log, [(event) => this.#onNodeEvent(event)]);
     this.#sessions = new SessionKeeper({
       kernel,
       wanted: options.mode,
@@ -191,6 +197,7 @@ export class Agent {
     this.#self.stop();
     await this.#cgroups.stop();
     const problem = await this.#sessions.stop();
+    await Promise.all(this.#reporters.map((reporter) => reporter.stop()));
     await this.#history.exits.settled();
     if (problem !== undefined) this.#parts.log.error({ failure: problem }, problem.what);
   }
@@ -214,7 +221,20 @@ export class Agent {
     this.#planner.request();
   }
 
+  get #status(): NodeStatus {
+    return { mode: this.#sessions.mode, canEnforce: this.#sessions.canEnforce };
+  }
+
+  #onNodeEvent(event: NodeEvent): void {
+    for (const reporter of this.#reporters) {
+      reporter.onNodeEvent?.(event);
+      reporter.onStatus?.(this.#status);
+    }
+  }
+
   #onPlan(plan: Plan): void {
+    const snapshot = this.#targets.snapshotOf('kube');
+    for (const reporter of this.#reporters) reporter.onPlan?.(plan, snapshot, this.#status);
     this.#signal.setSlots(plan.slots, this.#parts.cgroupMount);
   }
 
@@ -261,6 +281,7 @@ export class Agent {
     this.#ledger.expire(performance.now());
     this.#throttles.expire(performance.now());
     this.#planner.tellUnresolved();
+    for (const reporter of this.#reporters) reporter.onStatus?.(this.#status);
   }
 
   #view(): AgentView {
@@ -289,6 +310,7 @@ export class Agent {
       unknownCallers: this.#signal.unknownCallers,
       sourceErrors: () => this.#targets.errors(),
       sourceStates: () => this.#parts.sources.flatMap(({ source }) => source.state?.() ?? []),
+      eventCounts: () => this.#reporters.flatMap((reporter) => reporter.eventCounts?.() ?? []),
       resolveHist: planner.resolveHist,
       resolveSumNs: planner.resolveSumNs,
       eventLoopP99S: () => this.#self.takeP99S(),

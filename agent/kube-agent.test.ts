@@ -1,5 +1,5 @@
 /** The agent with an API server over real HTTPS, real directories as cgroups, and all but the kernel. */
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -13,6 +13,7 @@ import { Agent, type AgentPorts } from './agent.ts';
 import { isFailure } from './failure.ts';
 import { parseOptions } from './options.ts';
 import { ApiSource } from './pods/api-source.ts';
+import { reportersOf } from './report/reporters.ts';
 
 const UID = '0a1b2c3d-0000-4000-8000-000000000001';
 const SLO = { 'scx-slo.io/budget-ms': '50', 'scx-slo.io/importance': '80' };
@@ -25,6 +26,7 @@ let root = '';
 let agent: Agent | undefined;
 let ports: AgentPorts;
 let logged: string[];
+let features = '';
 
 const cartPlace = { driver: 'systemd', qos: 'burstable', uid: UID } as const;
 
@@ -66,11 +68,17 @@ const start = async (): Promise<Agent> => {
     {},
   );
   if (isFailure(command) || command.kind !== 'run') throw new Error('bad options');
+  const log = pino({ level: 'info' }, { write: (line: string) => logged.push(JSON.parse(line).msg) });
   const source = new ApiSource({ connection, nodeName: 'node-1', onError: fail, timing: FAST });
   agent = new Agent(command.options, {
     kernel,
-    log: pino({ level: 'info' }, { write: (line: string) => logged.push(JSON.parse(line).msg) }),
+    log,
     sources: [{ name: 'kube', source }],
+    reporters: reportersOf(
+      { kube: { kubeconfig: undefined, nodeCondition: true }, nodeName: 'node-1', featureDir: features },
+      connection,
+      log,
+    ),
     cgroupMount: root,
     cpus: () => 2,
   });
@@ -90,6 +98,7 @@ beforeEach(async () => {
   kernel = new FakeKernelSide();
   root = mkdtempSync(join(tmpdir(), 'kube-agent-'));
   logged = [];
+  features = mkdtempSync(join(tmpdir(), 'features-'));
   mkdirSync(join(root, 'kubepods.slice/kubepods-burstable.slice'), { recursive: true });
 });
 
@@ -98,8 +107,22 @@ afterEach(async () => {
   agent = undefined;
   connection.close();
   await api.close();
-  rmSync(root, { recursive: true, force: true });
+  for (const directory of [root, features]) rmSync(directory, { recursive: true, force: true });
 });
+
+interface EventBody {
+  reason: string;
+  note: string;
+  regarding: { kind: string; name: string };
+}
+
+/** `<kind>/<name> <reason>` of each Event so far. */
+const events = (): string[] =>
+  api
+    .seen('write')
+    .filter(({ method, path }) => method === 'POST' && path.includes('/events'))
+    .map(({ body }) => body as EventBody)
+    .map(({ reason, regarding }) => `${regarding.kind}/${regarding.name} ${reason}`);
 
 describe('an agent with an API server', () => {
   it('gives a pod its slot when its cgroup comes after the pod', async () => {
@@ -234,5 +257,43 @@ describe('an agent with an API server', () => {
     await eventually(() => expect(policyOf(id)).toMatchObject({ budgetNs: 50e6 }));
     const told = (): string[] => logged.filter((text) => text.includes('/api/v1/namespaces'));
     await eventually(() => expect(told()).toHaveLength(1));
+  });
+});
+
+describe('what an agent with an API server tells', () => {
+  it('are Events about pods and the Node, each once', async () => {
+    await start();
+    await eventually(() => expect(events()).toEqual(['Node/node-1 SchedExtEnabled']));
+    createCgroup(podCgroupPath({ ...cartPlace, uid: 'other' }));
+    await eventually(async () =>
+      expect((await page('/metrics')).text).toContain('scx_slo_slots{state="used"} 3'),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    apply({ annotations: { ...SLO, 'scx-slo.io/importance': '95', 'scx-slo.io/mode': 'fast' } });
+    createCgroup(podCgroupPath(cartPlace));
+    await eventually(() =>
+      expect(new Set(events().slice(1))).toEqual(
+        new Set(['Pod/cart SLOApplied', 'Pod/cart SLOClamped', 'Pod/cart SLOInvalid']),
+      ),
+    );
+    kernel.session.exitInfo = { ...kernel.session.exitInfo, kind: 1024, reason: 'runtime error' };
+    await eventually(() => expect(events().at(-1)).toBe('Node/node-1 SchedExtEjected'));
+    expect(logged.some((text) => text.includes('Events can be sent'))).toBe(false);
+  });
+
+  it('are the condition of the Node and its labels', async () => {
+    const before = await start();
+    const conditions = (): string[] =>
+      api
+        .seen('write')
+        .filter(({ path }) => path === '/api/v1/nodes/node-1/status')
+        .flatMap(
+          ({ body }) => (body as { status?: { conditions: { reason: string }[] } }).status?.conditions ?? [],
+        )
+        .map(({ reason }) => reason);
+    await eventually(() => expect(conditions()).toEqual(['Enforcing']));
+    expect(readFileSync(join(features, 'scx-slo'), 'utf8')).toContain('scx-slo.io/mode=enforce\n');
+    await before.stop();
+    expect(conditions()).toEqual(['Enforcing', 'AgentStopped']);
   });
 });

@@ -14,6 +14,7 @@ import { ApiSource } from './pods/api-source.ts';
 import { ConfigSource } from './pods/config-source.ts';
 import { ManifestSource } from './pods/manifest-source.ts';
 import { realKernel } from './real-kernel.ts';
+import { reportersOf } from './report/reporters.ts';
 import type { NamedSource } from './target-store.ts';
 
 const EXIT_FAILED = 1;
@@ -70,6 +71,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     kernel: realKernel(options),
     log,
     sources,
+    reporters: reportersOf(options, kube, log),
     cgroupMount,
     cpus: () => cpus().length,
   });

@@ -25,6 +25,11 @@ export class TargetStore {
     this.#paths = new Set(this.#targets.flatMap((target) => (target.kind === 'path' ? [target.path] : [])));
   }
 
+  /** What one source said last. */
+  snapshotOf(source: string): TargetSnapshot | undefined {
+    return this.#snapshots.get(source);
+  }
+
   get targets(): readonly Target[] {
     return this.#targets;
   }

@@ -1,4 +1,5 @@
 /** What /metrics and /v1/pods show of a running agent. */
+import type { RecorderCounts } from '../../kube/event-recorder.ts';
 import type { ExitRecord } from '../exit-record.ts';
 import type { ExitClass } from '../kernel/exit-kind.ts';
 import type { KernelHealth } from '../kernel/port.ts';
@@ -50,6 +51,8 @@ export interface AgentView {
   sourceErrors: () => Iterable<{ source: string; errors: readonly SourceError[] }>;
   /** Of the sources that watch something far away. */
   sourceStates: () => readonly SourceState[];
+  /** Of whoever sends Events. */
+  eventCounts: () => readonly Readonly<RecorderCounts>[];
   resolveHist: Float64Array;
   resolveSumNs: number;
   eventLoopP99S: () => number;

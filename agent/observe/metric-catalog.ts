@@ -226,6 +226,12 @@ export const METRICS = {
     labels: ['resource'],
     help: 'Objects that the agent failed to take in, by a fault of its own.',
   },
+  kubeEvents: {
+    name: 'scx_slo_kube_events_total',
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Events about pods and the Node: sent; suppressed by rate limits; dropped because the API server refused them or could not be reached.',
+  },
   resolveDuration: {
     name: 'scx_slo_resolve_duration_seconds',
     type: 'histogram',

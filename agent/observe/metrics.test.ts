@@ -44,6 +44,7 @@ const view = (ledger: Ledger): AgentView => ({
       },
     },
   ],
+  eventCounts: () => [{ sent: 1, suppressed: 0, dropped: 0 }],
   resolveHist: new Float64Array(40),
   resolveSumNs: 0,
   eventLoopP99S: () => 0.001,

@@ -126,6 +126,14 @@ const reflectorText = (view: AgentView): string => {
   ].join('');
 };
 
+const kubeEventsText = (view: AgentView): string =>
+  headerText(METRICS.kubeEvents) +
+  view
+    .eventCounts()
+    .flatMap((counts) => Object.entries(counts))
+    .map(([outcome, count]) => sampleText(METRICS.kubeEvents, [outcome], count))
+    .join('');
+
 const answersText = ({ shedAnswers }: AgentView): string =>
   headerText(METRICS.shedAnswers) +
   [...shedAnswers.values()]
@@ -162,6 +170,7 @@ const nodeMetrics = (view: AgentView): string =>
       sampleText(METRICS.sourceErrors, [source], errors.length),
     ),
     reflectorText(view),
+    kubeEventsText(view),
     headerText(METRICS.resolveDuration),
     histogramText(METRICS.resolveDuration, [], view.resolveHist, view.resolveSumNs),
     answersText(view),

@@ -3,7 +3,7 @@ import { readCaps } from '../../slo/caps.ts';
 import { type JsonRecord, recordOf, textOf } from './json-view.ts';
 import { settleConflicts } from './pod-conflicts.ts';
 import { type PodReading, readPod } from './pod-target.ts';
-import type { SourceError, TargetSnapshot } from './target.ts';
+import { podReference, type SourceError, type TargetSnapshot } from './target.ts';
 
 interface KnownPod {
   pod: JsonRecord;
@@ -29,9 +29,11 @@ export class ApiPods {
     const context = { nodeName: this.#nodeName, namespaceAnnotations: this.#namespaces.get(namespace) };
     const reading = readPod(pod, context);
     const text = JSON.stringify(reading);
-    const isNew = this.#pods.get(key)?.text !== text;
-    this.#pods.set(key, { pod, namespace, reading, text });
-    return isNew;
+    const known = this.#pods.get(key);
+    const isSame = known?.text === text;
+    // The same object for the same pod: who compares it later need not look into it.
+    this.#pods.set(key, { pod, namespace, reading: isSame ? known.reading : reading, text });
+    return !isSame;
   }
 
   deletePod(key: string): boolean {
@@ -56,7 +58,8 @@ export class ApiPods {
     const errors: SourceError[] = [];
     const placed = [...this.#pods].flatMap(([key, { reading }]) => {
       const file = `pod ${key}`;
-      errors.push(...reading.faults.map(({ code, message }) => ({ code, file, message })));
+      const about = reading.target === undefined ? {} : { pod: podReference(reading.target) };
+      errors.push(...reading.faults.map(({ code, message }) => ({ code, file, message, ...about })));
       return reading.target === undefined ? [] : [{ target: reading.target, file }];
     });
     const settled = settleConflicts(placed);

@@ -1,5 +1,5 @@
 /** Two pods that claim one cgroup: which of them is meant cannot be known here, so neither gets it. */
-import type { PodTarget, SourceError } from './target.ts';
+import { type PodTarget, podReference, type SourceError } from './target.ts';
 
 /** A pod, and where it is written. */
 export interface PlacedPod extends Pick<SourceError, 'file' | 'line' | 'column'> {
@@ -13,9 +13,10 @@ export function settleConflicts<T extends PlacedPod>(
   errors: SourceError[];
 } {
   const errors: SourceError[] = [];
-  const report = ({ file, line, column }: PlacedPod, message: string): void => {
+  const report = ({ target, file, line, column }: PlacedPod, message: string): void => {
     errors.push({
       code: 'SLO_E_CONFLICT',
+      pod: podReference(target),
       file,
       ...(line === undefined ? {} : { line }),
       ...(column === undefined ? {} : { column }),

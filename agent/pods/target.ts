@@ -41,8 +41,23 @@ export interface PathTarget {
 
 export type Target = PodTarget | PathTarget;
 
+export interface PodReference {
+  namespace: string;
+  name: string;
+  /** metadata.uid. */
+  uid: string;
+}
+
+export const podReference = ({ namespace, name, uid }: PodReference): PodReference => ({
+  namespace,
+  name,
+  uid,
+});
+
 export interface SourceError {
   code: string;
+  /** Whose fault it is, where that is known. */
+  pod?: PodReference;
   file: string;
   line?: number;
   column?: number;
