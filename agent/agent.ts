@@ -218,7 +218,7 @@ export class Agent {
     this.#problems.update(source, snapshot.errors.map(errorText));
     this.#importance = importanceByKey(this.#targets.targets);
     this.#signal.setPods(this.#targets.pods());
-    this.#planner.request();
+    this.#planner.targetsChanged();
   }
 
   get #status(): NodeStatus {

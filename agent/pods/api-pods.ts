@@ -7,10 +7,10 @@ import { podReference, type SourceError, type TargetSnapshot } from './target.ts
 
 interface KnownPod {
   pod: JsonRecord;
+  /** Of the pod: most changes (conditions, times) change nothing of what is kept. */
+  text: string;
   namespace: string;
   reading: PodReading;
-  /** Of the reading: most changes of a pod (conditions, times) change nothing here. */
-  text: string;
 }
 
 export class ApiPods {
@@ -25,15 +25,9 @@ export class ApiPods {
 
   /** @returns whether the snapshot is another one now. */
   setPod(key: string, pod: JsonRecord): boolean {
-    const namespace = textOf(recordOf(pod.metadata)?.namespace) ?? '';
-    const context = { nodeName: this.#nodeName, namespaceAnnotations: this.#namespaces.get(namespace) };
-    const reading = readPod(pod, context);
-    const text = JSON.stringify(reading);
-    const known = this.#pods.get(key);
-    const isSame = known?.text === text;
-    // The same object for the same pod: who compares it later need not look into it.
-    this.#pods.set(key, { pod, namespace, reading: isSame ? known.reading : reading, text });
-    return !isSame;
+    const text = JSON.stringify(pod);
+    if (this.#pods.get(key)?.text === text) return false;
+    return this.#read(key, pod, text);
   }
 
   deletePod(key: string): boolean {
@@ -49,9 +43,20 @@ export class ApiPods {
     let isNew = this.#caps.get(name) !== maxReservationPercent;
     if (maxReservationPercent === undefined) this.#caps.delete(name);
     else this.#caps.set(name, maxReservationPercent);
-    for (const [key, { pod, namespace }] of this.#pods)
-      if (namespace === name && this.setPod(key, pod)) isNew = true;
+    for (const [key, { pod, text, namespace }] of this.#pods)
+      if (namespace === name && this.#read(key, pod, text)) isNew = true;
     return isNew;
+  }
+
+  #read(key: string, pod: JsonRecord, text: string): boolean {
+    const namespace = textOf(recordOf(pod.metadata)?.namespace) ?? '';
+    const context = { nodeName: this.#nodeName, namespaceAnnotations: this.#namespaces.get(namespace) };
+    const reading = readPod(pod, context);
+    const known = this.#pods.get(key)?.reading;
+    const isSame = known !== undefined && JSON.stringify(known) === JSON.stringify(reading);
+    // The same object for the same pod: who compares it later need not look into it.
+    this.#pods.set(key, { pod, text, namespace, reading: isSame ? known : reading });
+    return !isSame;
   }
 
   snapshot(): TargetSnapshot {

@@ -12,6 +12,7 @@ export function settleConflicts<T extends PlacedPod>(
   pods: T[];
   errors: SourceError[];
 } {
+  if (areDistinct(pods)) return { pods: [...pods], errors: [] };
   const errors: SourceError[] = [];
   const report = ({ target, file, line, column }: PlacedPod, message: string): void => {
     errors.push({
@@ -52,8 +53,22 @@ export function settleConflicts<T extends PlacedPod>(
   return { pods: honest.filter((pod) => !refused.has(pod)), errors };
 }
 
+/** The usual case, cheaply: no UID and no hash is there twice. */
+function areDistinct(pods: readonly PlacedPod[]): boolean {
+  const seen = new Set<string>();
+  let claims = 0;
+  for (const { target } of pods) {
+    seen.add(claim(target.uid));
+    claims += 1;
+    if (target.cgroupUid === target.uid) continue;
+    seen.add(claim(target.cgroupUid));
+    claims += 1;
+  }
+  return seen.size === claims;
+}
+
 /** With the systemd driver a cgroup's name has `_` for each `-`, so these two are one claim. */
-const claim = (uid: string): string => uid.replaceAll('_', '-');
+const claim = (uid: string): string => (uid.includes('_') ? uid.replaceAll('_', '-') : uid);
 
 function groupBy<T>(pods: readonly T[], uidOf: (pod: T) => string): Map<string, T[]> {
   return Map.groupBy(pods, (pod) => claim(uidOf(pod)));
