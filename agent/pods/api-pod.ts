@@ -1,6 +1,6 @@
 /**
- * What the agent keeps of a pod and of a namespace: a small part of what the API server sends. 250 pods with all their
- * fields are 10 MB, these are one.
+ * What the agent keeps of a pod and of a namespace: most of what the API server sends (managed fields, environment,
+ * conditions) is read by nobody here.
  */
 import { isOurKey, MIRROR_KEY, STATIC_HASH_KEY } from '../../slo/annotations.ts';
 import { type JsonRecord, recordOf, recordsOf } from './json-view.ts';
