@@ -84,6 +84,8 @@ const start = async (
     mode,
     config,
     podsDir: undefined,
+    kube: undefined,
+    featureDir: undefined,
     cgroupRoot: cgroups,
     metricsAddress: anyPort,
     localAddress: anyPort,

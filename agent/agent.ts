@@ -12,6 +12,7 @@ import type { ExitRecord } from './exit-record.ts';
 import { type Failure, isFailure } from './failure.ts';
 import type { KernelSession } from './kernel/port.ts';
 import type { KernelSide } from './kernel-side.ts';
+import type { NodeEvent } from './node-events.ts';
 import type { NodeMode } from './node-mode.ts';
 import type { AgentView } from './observe/agent-view.ts';
 import { HealthSum } from './observe/health-sum.ts';
@@ -27,6 +28,7 @@ import { Reserver } from './plan/reserver.ts';
 import { SlotKeeper } from './plan/slot-keeper.ts';
 import type { TargetSnapshot } from './pods/target.ts';
 import { ProblemLog } from './problem-log.ts';
+import type { NodeStatus, Reporter } from './report/reporter.ts';
 import { SchedulerHistory } from './scheduler-history.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { LevelBoard } from './shed/level-board.ts';
@@ -41,6 +43,8 @@ export interface AgentParts {
   kernel: KernelSide;
   log: Logger;
   sources: readonly NamedSource[];
+  /** Who is told what happens here. */
+  reporters?: readonly Reporter[];
   /** Where cgroup v2 is mounted. */
   cgroupMount: string;
   /** Online CPUs, now. */
@@ -75,6 +79,7 @@ export class Agent {
   readonly #history: SchedulerHistory;
   readonly #sessions: SessionKeeper;
   readonly #problems: ProblemLog;
+  readonly #reporters: readonly Reporter[];
   readonly #shed: ShedLoop;
   readonly #load = new NodeLoad();
   readonly #health = new HealthSum();
@@ -108,7 +113,12 @@ export class Agent {
     });
     const { tree } = this.#cgroups;
     const keeper = this.#keeper;
-    this.#reserver = new Reserver({ keeper, log, cpus: () => this.#cpus });
+    this.#reserver = new Reserver({
+      keeper,
+      log,
+      cpus: () => this.#cpus,
+      namespaceCapPercent: (namespace) => this.#targets.reservationCapPercent(namespace),
+    });
     this.#limits = new LimitWatch({
       tree,
       keeper,
@@ -132,7 +142,8 @@ export class Agent {
       },
       onProblem: (problem: Failure) => log.warn({ failure: problem }, 'the kernel side has a problem'),
     };
-    this.#history = new SchedulerHistory(options.stateDir, log);
+    this.#reporters = parts.reporters ?? [];
+    this.#history = new SchedulerHistory(options.stateDir, log, [(event) => this.#onNodeEvent(event)]);
     this.#sessions = new SessionKeeper({
       kernel,
       wanted: options.mode,
@@ -190,6 +201,7 @@ export class Agent {
     this.#self.stop();
     await this.#cgroups.stop();
     const problem = await this.#sessions.stop();
+    await Promise.all(this.#reporters.map((reporter) => reporter.stop()));
     await this.#history.exits.settled();
     if (problem !== undefined) this.#parts.log.error({ failure: problem }, problem.what);
   }
@@ -210,10 +222,23 @@ export class Agent {
     this.#problems.update(source, snapshot.errors.map(errorText));
     this.#importance = importanceByKey(this.#targets.targets);
     this.#signal.setPods(this.#targets.pods());
-    this.#planner.request();
+    this.#planner.targetsChanged();
+  }
+
+  get #status(): NodeStatus {
+    return { mode: this.#sessions.mode, canEnforce: this.#sessions.canEnforce };
+  }
+
+  #onNodeEvent(event: NodeEvent): void {
+    for (const reporter of this.#reporters) {
+      reporter.onNodeEvent?.(event);
+      reporter.onStatus?.(this.#status);
+    }
   }
 
   #onPlan(plan: Plan): void {
+    const snapshot = this.#targets.snapshotOf('kube');
+    for (const reporter of this.#reporters) reporter.onPlan?.(plan, snapshot, this.#status);
     this.#signal.setSlots(plan.slots, this.#parts.cgroupMount);
   }
 
@@ -270,6 +295,7 @@ export class Agent {
     this.#ledger.expire(performance.now());
     this.#throttles.expire(performance.now());
     this.#planner.tellUnresolved();
+    for (const reporter of this.#reporters) reporter.onStatus?.(this.#status);
   }
 
   #view(): AgentView {
@@ -297,6 +323,8 @@ export class Agent {
       shedAnswers: this.#signal.answers,
       unknownCallers: this.#signal.unknownCallers,
       sourceErrors: () => this.#targets.errors(),
+      sourceStates: () => this.#parts.sources.flatMap(({ source }) => source.state?.() ?? []),
+      eventCounts: () => this.#reporters.flatMap((reporter) => reporter.eventCounts?.() ?? []),
       resolveHist: planner.resolveHist,
       resolveSumNs: planner.resolveSumNs,
       eventLoopP99S: () => this.#self.takeP99S(),

@@ -1,16 +1,20 @@
 /** Entry point of the node agent: options, wiring with the real world, signals, exit code. */
 import { cpus } from 'node:os';
 import { pathToFileURL } from 'node:url';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
+import type { KubeConnection } from '../kube/connection.ts';
 import { VERSION } from '../slo/version.ts';
 import { Agent } from './agent.ts';
 import { failureText, isFailure } from './failure.ts';
 import { findCgroup2Mount } from './kernel/cgroup2-mount.ts';
 import { hostSysfs } from './kernel/sysfs.ts';
+import { connectKube } from './kube-connect.ts';
 import { type AgentOptions, helpText, parseOptions } from './options.ts';
+import { ApiSource } from './pods/api-source.ts';
 import { ConfigSource } from './pods/config-source.ts';
 import { ManifestSource } from './pods/manifest-source.ts';
 import { realKernel } from './real-kernel.ts';
+import { reportersOf } from './report/reporters.ts';
 import type { NamedSource } from './target-store.ts';
 
 const EXIT_FAILED = 1;
@@ -20,11 +24,27 @@ const LINGER_MS = 1_000;
 /** Where a node without a visible cgroup v2 mount would have it; the walk then says what is wrong. */
 const USUAL_MOUNT = '/sys/fs/cgroup';
 
-const sourcesOf = ({ config, podsDir, nodeName }: AgentOptions): NamedSource[] => [
+const sourcesOf = (
+  { config, podsDir, nodeName }: AgentOptions,
+  kube: KubeConnection | undefined,
+  log: Logger,
+): NamedSource[] => [
   ...(config === undefined ? [] : [{ name: 'config', source: new ConfigSource({ file: config }) }]),
   ...(podsDir === undefined
     ? []
     : [{ name: 'pods-dir', source: new ManifestSource({ directory: podsDir, nodeName }) }]),
+  ...(kube === undefined
+    ? []
+    : [
+        {
+          name: 'kube',
+          source: new ApiSource({
+            connection: kube,
+            nodeName,
+            onError: (error) => log.error({ err: error }, 'reading an object of the API server failed'),
+          }),
+        },
+      ]),
 ];
 
 const untilSignal = (): Promise<NodeJS.Signals> =>
@@ -39,18 +59,24 @@ const run = async (options: AgentOptions): Promise<number> => {
     timestamp: pino.stdTimeFunctions.isoTime,
   });
   const signalled = untilSignal();
-  const sources = sourcesOf(options);
+  const kube = await connectKube(options.kube, process.env);
+  if (isFailure(kube)) {
+    log.fatal({ failure: kube }, failureText(kube));
+    return EXIT_FAILED;
+  }
+  const sources = sourcesOf(options, kube, log);
   const cgroupMount =
     options.cgroupRoot ?? findCgroup2Mount(hostSysfs.text('/proc/self/mountinfo') ?? '') ?? USUAL_MOUNT;
   const agent = new Agent(options, {
     kernel: realKernel(options),
     log,
     sources,
+    reporters: reportersOf(options, kube, log),
     cgroupMount,
     cpus: () => cpus().length,
   });
   if (sources.length === 0)
-    log.warn('neither --config nor --pods-dir: no pod has an SLO, waits are measured all the same');
+    log.warn('neither an API server, --config nor --pods-dir: no SLOs, waits are measured all the same');
   const started = await Promise.race([agent.start(), signalled]);
   if (isFailure(started)) {
     log.fatal({ failure: started }, failureText(started));
@@ -60,6 +86,7 @@ const run = async (options: AgentOptions): Promise<number> => {
   const signal = await signalled;
   log.info({ signal }, 'stopping');
   await agent.stop();
+  kube?.close();
   log.info('stopped');
   // A detach that hangs in the kernel would keep the process; ending it hands the node back as well.
   setTimeout(() => process.exit(0), LINGER_MS).unref();

@@ -1,7 +1,8 @@
 /**
  * What happens to this node's scheduler, for people: structured, deduplicated, rate-limited. A sink gets every event
- * that is not a repetition: now the log; a Kubernetes Event per call is the same shape (type, reason, message).
+ * that is not a repetition: the log, and a Kubernetes Event of the same shape (type, reason, message).
  */
+import { TokenBucket } from '../kube/token-bucket.ts';
 
 export const NODE_EVENT_REASONS = [
   /** The scheduler is in charge, for the first time or again after a fault. */
@@ -54,15 +55,14 @@ export class NodeEventLog implements NodeEvents {
   readonly #sinks: readonly NodeEventSink[];
   readonly #nowMs: () => number;
   readonly #kept: (KeptEvent & { toldAtMs: number })[] = [];
-  #tokens = BURST;
-  #refilledAtMs: number;
+  readonly #bucket: TokenBucket;
   #suppressed = 0;
 
   /** @param nowMs wall clock, milliseconds since the epoch. */
   constructor(sinks: readonly NodeEventSink[], nowMs: () => number = Date.now) {
     this.#sinks = sinks;
     this.#nowMs = nowMs;
-    this.#refilledAtMs = nowMs();
+    this.#bucket = new TokenBucket(BURST, REFILL_MS, nowMs());
   }
 
   emit(event: NodeEvent): void {
@@ -77,7 +77,7 @@ export class NodeEventLog implements NodeEvents {
     }
     this.#kept.push({ ...event, count: 1, firstAt: lastAt, lastAt, toldAtMs: nowMs });
     if (this.#kept.length > KEPT) this.#kept.shift();
-    if (!this.#take(nowMs)) {
+    if (!this.#bucket.take(nowMs)) {
       this.#suppressed += 1;
       return;
     }
@@ -92,16 +92,5 @@ export class NodeEventLog implements NodeEvents {
   /** Events that no sink got because there were too many. */
   get suppressed(): number {
     return this.#suppressed;
-  }
-
-  #take(nowMs: number): boolean {
-    const refilled = Math.floor(Math.max(0, nowMs - this.#refilledAtMs) / REFILL_MS);
-    if (refilled > 0) {
-      this.#tokens = Math.min(BURST, this.#tokens + refilled);
-      this.#refilledAtMs += refilled * REFILL_MS;
-    }
-    if (this.#tokens === 0) return false;
-    this.#tokens -= 1;
-    return true;
   }
 }

@@ -44,7 +44,23 @@ describe('parseOptions', () => {
     });
   });
 
+  it('asks an API server in a pod that has no other source, and where it is told to', () => {
+    const inPod = { KUBERNETES_SERVICE_HOST: '10.0.0.1', NODE_NAME: 'node-7' };
+    const serviceAccount = { kubeconfig: undefined, nodeCondition: false };
+    expect(options([]).kube).toBeUndefined();
+    expect(options([], inPod)).toMatchObject({ kube: serviceAccount, nodeName: 'node-7' });
+    expect(options(['--pods-dir', '/pods'], inPod).kube).toBeUndefined();
+    expect(options(['--pods-dir', '/pods', '--kube', 'on'], inPod).kube).toEqual(serviceAccount);
+    expect(options(['--kube', 'off'], inPod).kube).toBeUndefined();
+    expect(options(['--kubeconfig', '/k', '--node-condition'], {}).kube).toEqual({
+      kubeconfig: '/k',
+      nodeCondition: true,
+    });
+    expect(options(['--node-name', 'n1'], inPod).nodeName).toBe('n1');
+  });
+
   it.each([
+    [['--kube', 'maybe'], '--kube'],
     [['--mode', 'turbo'], '--mode'],
     [['--mode'], 'command line'],
     [['--nonsense'], 'command line'],

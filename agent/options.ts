@@ -14,10 +14,19 @@ import {
 } from './flags.ts';
 import type { Mode } from './kernel/port.ts';
 
+export interface KubeOptions {
+  /** undefined: the service account of this pod. */
+  kubeconfig: string | undefined;
+  /** Report the condition SchedExtReady on the Node. */
+  nodeCondition: boolean;
+}
+
 export interface AgentOptions {
   mode: Mode;
   config: string | undefined;
   podsDir: string | undefined;
+  /** How pods come from an API server; undefined: they do not. */
+  kube: KubeOptions | undefined;
   /** undefined: found in /proc/self/mountinfo. */
   cgroupRoot: string | undefined;
   metricsAddress: ListenAddress;
@@ -34,6 +43,8 @@ export interface AgentOptions {
   /** How long a runnable task may wait before the kernel ends the scheduler. */
   watchdogMs: number;
   nodeName: string;
+  /** features.d of node-feature-discovery; undefined: no labels. */
+  featureDir: string | undefined;
   logLevel: LogLevel;
 }
 
@@ -45,6 +56,22 @@ const FLAGS = {
   mode: { type: 'string', default: 'observe', help: 'observe, advisory or enforce' },
   config: { type: 'string', default: '', help: 'rules `cgroup_path budget_ms importance`, one a line' },
   'pods-dir': { type: 'string', default: '', help: 'directory of pod manifests' },
+  kube: {
+    type: 'string',
+    default: 'auto',
+    help: "this node's pods from the API server: on, off; auto: with --kubeconfig, or in a pod without other sources",
+  },
+  kubeconfig: { type: 'string', default: '', help: "how to reach it (default: the pod's service account)" },
+  'node-condition': {
+    type: 'boolean',
+    default: 'false',
+    help: 'report the condition SchedExtReady on the Node (needs patch of nodes/status)',
+  },
+  'feature-dir': {
+    type: 'string',
+    default: '',
+    help: 'features.d of node-feature-discovery, which makes the labels scx-slo.io/*',
+  },
   'cgroup-root': { type: 'string', default: '', help: 'where cgroup v2 is mounted (default: found)' },
   'metrics-address': { type: 'string', default: '0.0.0.0:9090', help: '/metrics, /healthz, /readyz; `off`' },
   'local-address': { type: 'string', default: '127.0.0.1:7090', help: '/v1/pods, loopback only; `off`' },
@@ -79,7 +106,7 @@ const FLAGS = {
     default: '30000',
     help: 'the kernel takes the node back when a task waited this long, 1000 .. 30000',
   },
-  'node-name': { type: 'string', default: '', help: 'name of this node (default: host name)' },
+  'node-name': { type: 'string', default: '', help: 'name of this node (default: NODE_NAME, host name)' },
   'log-level': { type: 'string', default: 'info', help: LOG_LEVELS.join(', ') },
 } as const satisfies Record<string, Flag>;
 
@@ -123,6 +150,8 @@ export const parseOptions = (argv: readonly string[], env: NodeJS.ProcessEnv): C
     localAddress: reader.address('local-address'),
     signalAddress: reader.address('signal-address'),
     shedDryRun: reader.boolean('shed-dry-run'),
+    kube: reader.oneOf('kube', ['auto', 'on', 'off'] as const),
+    nodeCondition: reader.boolean('node-condition'),
     allowAttachHang: reader.boolean('allow-attach-hang'),
     watchdogMs: parseWatchdog(reader),
     logLevel: reader.oneOf('log-level', LOG_LEVELS),
@@ -137,17 +166,26 @@ export const parseOptions = (argv: readonly string[], env: NodeJS.ProcessEnv): C
     );
   }
   const stateDir = reader.text('state-dir');
+  const { kube, nodeCondition, ...rest } = good;
+  const kubeconfig = orUndefined(reader.text('kubeconfig'));
+  const config = orUndefined(reader.text('config'));
+  const podsDir = orUndefined(reader.text('pods-dir'));
+  const isInCluster = orUndefined(env.KUBERNETES_SERVICE_HOST ?? '') !== undefined;
+  const isAlone = isInCluster && config === undefined && podsDir === undefined;
+  const isWanted = kube === 'on' || (kube === 'auto' && (kubeconfig !== undefined || isAlone));
   return {
     kind: 'run',
     options: {
-      ...good,
-      config: orUndefined(reader.text('config')),
-      podsDir: orUndefined(reader.text('pods-dir')),
+      ...rest,
+      kube: isWanted ? { kubeconfig, nodeCondition } : undefined,
+      config,
+      podsDir,
       cgroupRoot: orUndefined(reader.text('cgroup-root')),
       signalDir: orUndefined(reader.text('signal-dir')),
       levelsSocket: orUndefined(reader.text('levels-socket')),
       stateDir: stateDir === 'off' ? undefined : orUndefined(stateDir),
-      nodeName: orUndefined(reader.text('node-name')) ?? hostname(),
+      nodeName: orUndefined(reader.text('node-name')) ?? orUndefined(env.NODE_NAME ?? '') ?? hostname(),
+      featureDir: orUndefined(reader.text('feature-dir')),
     },
   };
 };

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { ExitRecord } from './exit-record.ts';
 import { ExitStore } from './exit-store.ts';
 import { EXIT_CLASSES, type ExitClass } from './kernel/exit-kind.ts';
-import { type NodeEvent, NodeEventLog } from './node-events.ts';
+import { type NodeEvent, NodeEventLog, type NodeEventSink } from './node-events.ts';
 
 const logSink =
   (log: Logger) =>
@@ -18,9 +18,9 @@ export class SchedulerHistory {
   readonly exits: ExitStore;
   readonly #counts = new Map<ExitClass, number>(EXIT_CLASSES.map((name) => [name, 0]));
 
-  /** @param stateDir undefined: ends are kept in memory only. */
-  constructor(stateDir: string | undefined, log: Logger) {
-    this.events = new NodeEventLog([logSink(log)]);
+  /** @param stateDir undefined: ends are kept in memory only. @param sinks of events, beside the log. */
+  constructor(stateDir: string | undefined, log: Logger, sinks: readonly NodeEventSink[] = []) {
+    this.events = new NodeEventLog([logSink(log), ...sinks]);
     this.exits = new ExitStore(stateDir, (problem) => log.warn({ failure: problem }, problem.what));
   }
 

@@ -49,6 +49,7 @@ export class SessionKeeper {
   #session: KernelSession | undefined;
   #mode: NodeMode;
   #kernelVersion = '';
+  #preflight: Preflight | undefined;
   #enforcedAtMs = 0;
   #goneSinceMs: number | undefined;
   /** The scheduler that left is being taken apart; the kernel takes no other one before that. */
@@ -63,6 +64,11 @@ export class SessionKeeper {
     return this.#mode;
   }
 
+  /** By the last look at the node, whether or not enforcing was asked for. */
+  get canEnforce(): boolean {
+    return this.#preflight?.canEnforce ?? false;
+  }
+
   get kernelVersion(): string {
     return this.#kernelVersion;
   }
@@ -73,6 +79,7 @@ export class SessionKeeper {
 
   async start(): Promise<void> {
     const preflight = await this.#parts.kernel.preflight();
+    this.#preflight = preflight;
     this.#kernelVersion = preflight.kernel;
     if (this.#isEnding()) return;
     const mode = modeOf(this.#parts.wanted, preflight);
@@ -220,6 +227,7 @@ export class SessionKeeper {
     if (cause === 'hotplug') await untilCpusSettle(() => kernel.cpuChanges(), this.#ending.signal);
     if (this.#isEnding()) return;
     const preflight = await kernel.preflight();
+    this.#preflight = preflight;
     if (this.#isEnding()) return;
     if (preflight.canEnforce) {
       await this.#enforce(cause === 'hotplug' ? 'SchedExtRestarted' : 'SchedExtEnabled');

@@ -2,7 +2,7 @@
 import type { PodTarget, SourceError, Target, TargetSnapshot, TargetSource } from './pods/target.ts';
 
 export interface NamedSource {
-  /** For metrics and logs: config, pods-dir. */
+  /** For metrics and logs: config, pods-dir, kube. */
   name: string;
   source: TargetSource;
 }
@@ -25,6 +25,11 @@ export class TargetStore {
     this.#paths = new Set(this.#targets.flatMap((target) => (target.kind === 'path' ? [target.path] : [])));
   }
 
+  /** What one source said last. */
+  snapshotOf(source: string): TargetSnapshot | undefined {
+    return this.#snapshots.get(source);
+  }
+
   get targets(): readonly Target[] {
     return this.#targets;
   }
@@ -32,6 +37,16 @@ export class TargetStore {
   /** Does a rule name this cgroup? */
   hasPath(path: string): boolean {
     return this.#paths.has(path);
+  }
+
+  /** Of a namespace, in per cent of the node's CPUs; the tightest where two sources name one. */
+  reservationCapPercent(namespace: string): number | undefined {
+    let least: number | undefined;
+    for (const { reservationCaps } of this.#snapshots.values()) {
+      const cap = reservationCaps?.get(namespace);
+      if (cap !== undefined) least = Math.min(cap, least ?? cap);
+    }
+    return least;
   }
 
   *pods(): IterableIterator<PodTarget> {

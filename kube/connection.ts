@@ -31,7 +31,7 @@ export interface ApiRequest {
 }
 
 const TIMEOUT_MS = 30_000;
-/** 250 pods are 2.5 MB, 5,000 namespaces as much; more is no answer for a node. */
+/** Pages of 500 objects, or, where the server lost its place, a list in one piece. */
 const BODY_MAX_BYTES = 256 * 1024 * 1024;
 const ERROR_BODY_MAX_BYTES = 64 * 1024;
 const UNAUTHORIZED = 401;

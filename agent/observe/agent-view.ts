@@ -1,4 +1,5 @@
 /** What /metrics and /v1/pods show of a running agent. */
+import type { RecorderCounts } from '../../kube/event-recorder.ts';
 import type { ExitRecord } from '../exit-record.ts';
 import type { ExitClass } from '../kernel/exit-kind.ts';
 import type { KernelHealth } from '../kernel/port.ts';
@@ -7,7 +8,7 @@ import type { NodeMode } from '../node-mode.ts';
 import type { LiveSlot } from '../plan/live-slot.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Reservation } from '../plan/reservation.ts';
-import type { SourceError } from '../pods/target.ts';
+import type { SourceError, SourceState } from '../pods/target.ts';
 import type { RestartView } from '../scheduler-restart.ts';
 import type { LevelBoard } from '../shed/level-board.ts';
 import type { Series } from './ledger.ts';
@@ -48,6 +49,10 @@ export interface AgentView {
   shedAnswers: ReadonlyMap<string, ShedAnswers>;
   unknownCallers: number;
   sourceErrors: () => Iterable<{ source: string; errors: readonly SourceError[] }>;
+  /** Of the sources that watch something far away. */
+  sourceStates: () => readonly SourceState[];
+  /** Of whoever sends Events. */
+  eventCounts: () => readonly Readonly<RecorderCounts>[];
   resolveHist: Float64Array;
   resolveSumNs: number;
   eventLoopP99S: () => number;

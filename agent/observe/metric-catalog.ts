@@ -196,6 +196,42 @@ export const METRICS = {
     labels: ['source'],
     help: 'Errors in the source as it is now (bad lines, bad manifests).',
   },
+  reflectorStale: {
+    name: 'scx_slo_reflector_stale_seconds',
+    type: 'gauge',
+    labels: ['resource'],
+    help: 'How long what is known of the API server may have been wrong; 0 while the watch runs.',
+  },
+  reflectorLists: {
+    name: 'scx_slo_reflector_lists_total',
+    type: 'counter',
+    labels: ['resource'],
+    help: 'Lists read from the API server.',
+  },
+  reflectorWatches: {
+    name: 'scx_slo_reflector_watches_total',
+    type: 'counter',
+    labels: ['resource'],
+    help: 'Watches begun.',
+  },
+  reflectorRepairs: {
+    name: 'scx_slo_reflector_repairs_total',
+    type: 'counter',
+    labels: ['resource'],
+    help: 'Changes that only a periodic list found; the watch should have told of them.',
+  },
+  reflectorErrors: {
+    name: 'scx_slo_reflector_errors_total',
+    type: 'counter',
+    labels: ['resource'],
+    help: 'Objects that the agent failed to take in, by a fault of its own.',
+  },
+  kubeEvents: {
+    name: 'scx_slo_kube_events_total',
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Events about pods and the Node: sent; suppressed by rate limits; dropped because the API server refused them or could not be reached.',
+  },
   resolveDuration: {
     name: 'scx_slo_resolve_duration_seconds',
     type: 'histogram',

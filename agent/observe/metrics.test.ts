@@ -31,6 +31,20 @@ const view = (ledger: Ledger): AgentView => ({
   shedAnswers: new Map(),
   unknownCallers: 0,
   sourceErrors: () => [{ source: 'config', errors: [] }],
+  sourceStates: () => [
+    {
+      problem: undefined,
+      reflectors: {
+        pods: {
+          isSynced: true,
+          staleMs: 0,
+          failure: undefined,
+          ...{ objects: 1, lists: 1, watches: 1, repairs: 0, errors: 0 },
+        },
+      },
+    },
+  ],
+  eventCounts: () => [{ sent: 1, suppressed: 0, dropped: 0 }],
   resolveHist: new Float64Array(40),
   resolveSumNs: 0,
   eventLoopP99S: () => 0.001,

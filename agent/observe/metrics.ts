@@ -1,4 +1,5 @@
 /** Renders /metrics in pieces, so that a node with thousands of pods does not hold the event loop. */
+import type { ReflectorState } from '../../kube/reflector.ts';
 import { MISS_REASONS } from '../kernel/port.ts';
 import { labelsOf } from '../plan/live-slot.ts';
 import { shedKeyOf } from '../shed/pod-facts.ts';
@@ -112,6 +113,27 @@ const slotsText = ({ slotsUsed, slotsCapacity }: AgentView): string =>
   sampleText(METRICS.slots, ['used'], slotsUsed) +
   sampleText(METRICS.slots, ['capacity'], slotsCapacity);
 
+const reflectorText = (view: AgentView): string => {
+  const states = view.sourceStates().flatMap(({ reflectors }) => Object.entries(reflectors));
+  const all = (spec: MetricSpec, value: (state: ReflectorState) => number): string =>
+    headerText(spec) + states.map(([resource, state]) => sampleText(spec, [resource], value(state))).join('');
+  return [
+    all(METRICS.reflectorStale, ({ staleMs }) => staleMs / 1000),
+    all(METRICS.reflectorLists, ({ lists }) => lists),
+    all(METRICS.reflectorWatches, ({ watches }) => watches),
+    all(METRICS.reflectorRepairs, ({ repairs }) => repairs),
+    all(METRICS.reflectorErrors, ({ errors }) => errors),
+  ].join('');
+};
+
+const kubeEventsText = (view: AgentView): string =>
+  headerText(METRICS.kubeEvents) +
+  view
+    .eventCounts()
+    .flatMap((counts) => Object.entries(counts))
+    .map(([outcome, count]) => sampleText(METRICS.kubeEvents, [outcome], count))
+    .join('');
+
 const answersText = ({ shedAnswers }: AgentView): string =>
   headerText(METRICS.shedAnswers) +
   [...shedAnswers.values()]
@@ -147,6 +169,8 @@ const nodeMetrics = (view: AgentView): string =>
     ...[...view.sourceErrors()].map(({ source, errors }) =>
       sampleText(METRICS.sourceErrors, [source], errors.length),
     ),
+    reflectorText(view),
+    kubeEventsText(view),
     headerText(METRICS.resolveDuration),
     histogramText(METRICS.resolveDuration, [], view.resolveHist, view.resolveSumNs),
     answersText(view),

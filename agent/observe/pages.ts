@@ -9,7 +9,11 @@ import { podsView } from './pods-view.ts';
 const readyPage = (view: AgentView, ready: boolean): Page => {
   const { mode, wanted, reason } = view.mode;
   const why = reason === undefined ? '' : ` (${wanted} was asked for; ${reason.code}: ${reason.message})`;
-  return ready ? textPage(200, `ready, mode ${mode}${why}`) : textPage(503, 'starting or stopping');
+  if (!ready) return textPage(503, 'starting or stopping');
+  const problems = view.sourceStates().flatMap(({ problem }) => problem ?? []);
+  return problems.length === 0
+    ? textPage(200, `ready, mode ${mode}${why}`)
+    : textPage(503, `stale, mode ${mode}${why}: ${problems.join('; ')}`);
 };
 
 /** On the pod's address: nothing here names what a neighbour could not know but /metrics, which a policy limits. */

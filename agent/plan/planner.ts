@@ -10,6 +10,7 @@ import type { TargetStore } from '../target-store.ts';
 import { NO_CLAIMS, targetName } from './claims.ts';
 import type { DesiredSlot } from './desired-slot.ts';
 import { type Plan, type PlanInput, plan, planNewcomer } from './plan.ts';
+import { followPods } from './pod-changes.ts';
 import type { SlotKeeper } from './slot-keeper.ts';
 
 export interface PlannerOptions {
@@ -33,6 +34,8 @@ const NEWCOMER_GAP_MS = 2;
 const AFTER_NEWCOMERS_MS = 250;
 /** Cgroups in one batch: some milliseconds of work. */
 const NEWCOMERS = 256;
+/** Where more pods than these changed at once, a full plan is as quick. */
+const FOLLOWED_PODS = 64;
 const NOTHING_PLANNED: Plan = { slots: [], unresolved: [], conflicts: [], evicted: [], claims: NO_CLAIMS };
 
 export class Planner {
@@ -59,6 +62,11 @@ export class Planner {
 
   request(): void {
     this.#coalescer.request();
+  }
+
+  /** Pods came, went or changed: their slots follow at once, the rest with the next plan. */
+  targetsChanged(): void {
+    this.#newcomers.request();
   }
 
   /** A cgroup that appeared, or the id of one that went: gets or loses its slot at once, the rest follows. */
@@ -94,7 +102,7 @@ export class Planner {
   }
 
   #takeNewcomers(): void {
-    if (this.#plannedVersion !== this.#options.targets.version) {
+    if (!this.#followTargets()) {
       this.#changes = [];
       this.#run();
       return;
@@ -118,6 +126,26 @@ export class Planner {
     );
     if (this.#changes.length > 0) this.#newcomers.request();
     this.#coalescer.request(AFTER_NEWCOMERS_MS);
+  }
+
+  /** @returns false where only a full plan can follow. */
+  #followTargets(): boolean {
+    const { keeper, targets, limits } = this.#options;
+    if (this.#plannedVersion === targets.version) return true;
+    if (this.#plannedVersion < 0) return false;
+    const followed = followPods(this.#input(), this.#latest.claims, FOLLOWED_PODS);
+    if (followed === undefined) return false;
+    this.#latest = { ...this.#latest, claims: followed.claims };
+    this.#plannedVersion = targets.version;
+    const nowMs = performance.now();
+    const { assigned } = keeper.applyPods(followed.slots, nowMs);
+    for (const slot of assigned) this.#countResolved(slot.desired);
+    limits.add(
+      assigned.map((slot) => slot.desired),
+      nowMs,
+    );
+    this.#coalescer.request(AFTER_NEWCOMERS_MS);
+    return true;
   }
 
   #run(): void {

@@ -90,6 +90,20 @@ export class SlotKeeper {
     return { ...this.#writeAll(writes, nowMs), retryAtMs: undefined };
   }
 
+  /** Pods that became known, or changed, between two plans: their slots follow, and get there where there is none. */
+  applyPods(desired: readonly DesiredSlot[], nowMs: number): ApplyResult {
+    const writes = desired.flatMap((wish) => {
+      const known = this.#table.get(wish.cgroupId) !== undefined;
+      return (known ? this.#table.change(wish) : this.#table.add(wish, nowMs)) ?? [];
+    });
+    const result = { ...this.#writeAll(writes, nowMs), retryAtMs: undefined };
+    for (const { cgroupId } of desired) {
+      const live = this.#live.get(cgroupId);
+      if (live !== undefined) this.#followOwner(live, nowMs);
+    }
+    return result;
+  }
+
   /** New reservations go to the kernel at once; no plan has to be made for them. */
   reserve(reservations: Iterable<NewReservation>, nowMs: number): void {
     for (const { cgroupId, reservedCpus, creditCapNs } of reservations) {
@@ -176,13 +190,15 @@ export class SlotKeeper {
 
   /** A pod that became known, or got an SLO, counts under its own name from now on. */
   #followOwners(nowMs: number): void {
-    for (const live of this.#live.values()) {
-      const { desired } = live.entry;
-      const asBefore =
-        (live.meter !== undefined) === isCounted(desired) &&
-        (live.meter?.second !== undefined) === (isCounted(desired) && isHot(desired));
-      if (!asBefore || !sameOwner(live.owner, desired.owner)) this.#follow(live, asBefore, nowMs);
-    }
+    for (const live of this.#live.values()) this.#followOwner(live, nowMs);
+  }
+
+  #followOwner(live: LiveSlot, nowMs: number): void {
+    const { desired } = live.entry;
+    const asBefore =
+      (live.meter !== undefined) === isCounted(desired) &&
+      (live.meter?.second !== undefined) === (isCounted(desired) && isHot(desired));
+    if (!asBefore || !sameOwner(live.owner, desired.owner)) this.#follow(live, asBefore, nowMs);
   }
 
   #follow(live: LiveSlot, asBefore: boolean, nowMs: number): void {

@@ -83,6 +83,16 @@ export class SlotTable {
     return entry && { op: 'assign', slot: entry.slot, entry };
   }
 
+  /** What is wanted of a slot now, between two plans. @returns undefined where the kernel need not know. */
+  change(desired: DesiredSlot): SlotWrite | undefined {
+    const entry = this.#entries.get(desired.cgroupId);
+    if (entry === undefined || !this.#keep(desired)) return undefined;
+    const policy = this.#policyOf(entry);
+    if (samePolicy(entry.policy, policy)) return undefined;
+    entry.policy = policy;
+    return { op: 'update', slot: entry.slot, entry };
+  }
+
   /** A new reservation, between two plans. @returns undefined where nothing changes. */
   reserve(cgroupId: bigint, reservedCpus: number, creditCapNs: number): SlotWrite | undefined {
     const entry = this.#entries.get(cgroupId);

@@ -2,6 +2,9 @@
  * The CPU that a pod asks for and may use, as kubelet computes it for the pod's cgroup (pkg/kubelet/cm, resource
  * helpers): pod-level resources where they are set, else containers and sidecars summed, or the largest init
  * container where that is more, plus overhead. A request that is missing is the limit.
+ *
+ * Where the status says what a container really has (1.33 and newer), that counts: a resize that the node defers or
+ * cannot do must not claim what it asks for.
  */
 import { printable } from '../../slo/printable.ts';
 import { type JsonRecord, recordOf, recordsOf } from './json-view.ts';
@@ -16,16 +19,22 @@ export interface PodCpu {
 
 type Path = readonly (string | number)[];
 
-export function podCpu(spec: JsonRecord, faults: PodFault[]): PodCpu {
+export function podCpu(spec: JsonRecord, status: JsonRecord, faults: PodFault[]): PodCpu {
+  const actual = actualResources(status);
+  const ofContainer = (container: JsonRecord, path: Path): Cpu => {
+    const wanted = cpuOf(container.resources, path, faults);
+    const has = actual.get(container.name);
+    return has === undefined ? wanted : { ...wanted, ...cpuOf(has, path, faults) };
+  };
   const containers = recordsOf(spec.containers).map((c, i) =>
-    cpuOf(c.resources, ['spec', 'containers', i, 'resources'], faults),
+    ofContainer(c, ['spec', 'containers', i, 'resources']),
   );
   const inits = recordsOf(spec.initContainers).map((c, i) => ({
-    ...cpuOf(c.resources, ['spec', 'initContainers', i, 'resources'], faults),
+    ...ofContainer(c, ['spec', 'initContainers', i, 'resources']),
     isSidecar: c.restartPolicy === 'Always',
   }));
   const total = combine(containers, inits);
-  const own = cpuOf(spec.resources, ['spec', 'resources'], faults);
+  const own = cpuOf(recordOf(status.resources) ?? spec.resources, ['spec', 'resources'], faults);
   const overhead = quantity(recordOf(spec.overhead)?.cpu, ['spec', 'overhead', 'cpu'], faults) ?? 0;
   const requestMilli = own.requestMilli ?? total.requestMilli;
   const limitMilli = own.limitMilli ?? total.limitMilli;
@@ -33,6 +42,17 @@ export function podCpu(spec: JsonRecord, faults: PodFault[]): PodCpu {
     requestMilli: requestMilli + overhead,
     limitMilli: limitMilli === undefined ? undefined : limitMilli + overhead,
   };
+}
+
+/** By container name; of a container that does not run yet there is none. */
+function actualResources(status: JsonRecord): Map<unknown, JsonRecord> {
+  const statuses = [...recordsOf(status.containerStatuses), ...recordsOf(status.initContainerStatuses)];
+  const found = new Map<unknown, JsonRecord>();
+  for (const { name, resources } of statuses) {
+    const record = recordOf(resources);
+    if (record?.requests !== undefined || record?.limits !== undefined) found.set(name, record);
+  }
+  return found;
 }
 
 interface Cpu {

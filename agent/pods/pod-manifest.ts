@@ -14,12 +14,11 @@ import {
 } from 'yaml';
 import { printable } from '../../slo/printable.ts';
 import { type JsonRecord, recordOf } from './json-view.ts';
+import type { PlacedPod } from './pod-conflicts.ts';
 import { readPod } from './pod-target.ts';
-import type { PodTarget, SourceError } from './target.ts';
+import type { SourceError } from './target.ts';
 
-export interface ManifestPod {
-  target: PodTarget;
-  file: string;
+export interface ManifestPod extends PlacedPod {
   line: number;
   column: number;
 }
@@ -122,7 +121,7 @@ class ManifestReader implements ParsedManifest {
   }
 
   #readPod(pod: JsonRecord, document: Document, path: Path): void {
-    const { target, faults } = readPod(pod, this.#nodeName);
+    const { target, faults } = readPod(pod, { nodeName: this.#nodeName });
     for (const fault of faults) {
       this.#report(fault.code, offsetOf(document, [...path, ...fault.path]), fault.message);
     }

@@ -120,7 +120,7 @@ describe('identity', () => {
   const hash = { 'kubernetes.io/config.hash': HASH };
   const mirror = { ...hash, 'kubernetes.io/config.mirror': HASH };
   const cgroupUid = (metadata: object, spec: object = {}, nodeName?: string) =>
-    readPod(pod(metadata, spec), nodeName).target?.cgroupUid;
+    readPod(pod(metadata, spec), { nodeName }).target?.cgroupUid;
 
   it('takes the hash of a mirror pod that its Node owns', () => {
     expect(cgroupUid({ annotations: mirror, ownerReferences: [nodeOwner] })).toBe(HASH);
@@ -298,5 +298,61 @@ describe('normaliseIp', () => {
     [7, undefined],
   ])('%j is %j', (text, ip) => {
     expect(normaliseIp(text)).toBe(ip);
+  });
+});
+
+describe('a pod whose status says more', () => {
+  const sized = (cpu: string) => ({ requests: { cpu }, limits: { cpu } });
+
+  it('claims what it really has, not what a resize asks for', () => {
+    const resized = targetOf(
+      {},
+      { containers: [{ name: 'main', resources: sized('64') }] },
+      { containerStatuses: [{ name: 'main', containerID: 'containerd://4e5f', resources: sized('500m') }] },
+    );
+    expect(resized).toMatchObject({ cpuRequestMilli: 500, cpuLimitMilli: 500 });
+  });
+
+  it('claims what it asks for while its containers have nothing yet', () => {
+    const status = { containerStatuses: [{ name: 'main', resources: {} }] };
+    const starting = targetOf({}, { containers: [{ name: 'main', resources: sized('250m') }] }, status);
+    expect(starting).toMatchObject({ cpuRequestMilli: 250, cpuLimitMilli: 250 });
+  });
+
+  it('claims what it has as a whole where that is said', () => {
+    const whole = targetOf({}, { resources: sized('8') }, { resources: sized('2') });
+    expect(whole).toMatchObject({ cpuRequestMilli: 2000, cpuLimitMilli: 2000 });
+  });
+
+  it('counts a sidecar that was resized', () => {
+    const spec = {
+      containers: [{ name: 'main', resources: sized('100m') }],
+      initContainers: [{ name: 'proxy', restartPolicy: 'Always', resources: sized('4') }],
+    };
+    const status = { initContainerStatuses: [{ name: 'proxy', resources: sized('300m') }] };
+    expect(targetOf({}, spec, status)).toMatchObject({ cpuRequestMilli: 400, cpuLimitMilli: 400 });
+  });
+
+  it('knows init, sidecar and ephemeral containers by their names', () => {
+    const named = targetOf(
+      { annotations: { 'scx-slo.io/budget-ms': '50', 'budget-ms.scx-slo.io/debug-x': '10' } },
+      { initContainers: [{ name: 'setup' }, { name: 'proxy', restartPolicy: 'Always' }] },
+      {
+        containerStatuses: [{ name: 'main', containerID: 'containerd://a1' }],
+        initContainerStatuses: [
+          { name: 'setup', containerID: 'containerd://b2' },
+          { name: 'proxy', containerID: 'containerd://c3' },
+        ],
+        ephemeralContainerStatuses: [{ name: 'debug-x', containerID: 'cri-o://d4' }],
+      },
+    );
+    expect(named?.containers).toEqual([
+      { name: 'main', id: 'a1' },
+      { name: 'log' },
+      { name: 'setup', id: 'b2' },
+      { name: 'proxy', id: 'c3' },
+      { name: 'debug-x', id: 'd4' },
+    ]);
+    expect(named?.problems.map(({ code }) => code)).toEqual(['SLO_E_UNKNOWN_CONTAINER']);
   });
 });

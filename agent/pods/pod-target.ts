@@ -19,8 +19,15 @@ export interface PodReading {
 
 const CONTAINER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
-export function readPod(pod: JsonRecord, nodeName?: string): PodReading {
-  const identity = podIdentity(pod, nodeName);
+export interface PodContext {
+  /** The node of this agent; without it the node that the pod names. */
+  nodeName?: string | undefined;
+  /** Defaults and caps of the pod's namespace; undefined: none are known, the built-in ones hold. */
+  namespaceAnnotations?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export function readPod(pod: JsonRecord, context: PodContext = {}): PodReading {
+  const identity = podIdentity(pod, context.nodeName);
   if ('code' in identity) {
     return { target: undefined, faults: [identity] };
   }
@@ -34,14 +41,18 @@ export function readPod(pod: JsonRecord, nodeName?: string): PodReading {
   const names = [...recordsOf(spec.containers), ...recordsOf(spec.initContainers)]
     .map((container) => textOf(container.name))
     .filter((name) => name !== undefined);
-  const resolution = resolve({ annotations, containerNames: names });
+  const { namespaceAnnotations } = context;
+  const resolution = resolve({ annotations, containerNames: names, namespaceAnnotations });
   faults.push(...annotationFaults(annotations, resolution));
-  const { requestMilli, limitMilli } = podCpu(spec, faults);
+  const { requestMilli, limitMilli } = podCpu(spec, status, faults);
   const target: PodTarget = {
     kind: 'pod',
     ...identity,
     slo: resolution.pod,
-    containers: containersOf(names, resolution.containers, status, faults),
+    containers: [
+      ...containersOf(names, resolution.containers, status, faults),
+      ...ephemeralContainers(status, faults),
+    ],
     podIps: spec.hostNetwork === true ? [] : podIps(status, faults),
     cpuRequestMilli: requestMilli,
     ...(limitMilli === undefined ? {} : { cpuLimitMilli: limitMilli }),
@@ -91,9 +102,14 @@ function containersOf(
   });
 }
 
+/** For `kubectl debug`: they have the pod's SLO, an override cannot name them. */
+function ephemeralContainers(status: JsonRecord, faults: PodFault[]): PodContainer[] {
+  return containerIds(status, 'ephemeralContainerStatuses', faults).map(([name, id]) => ({ name, id }));
+}
+
 function containerIds(
   status: JsonRecord,
-  list: 'containerStatuses' | 'initContainerStatuses',
+  list: 'containerStatuses' | 'initContainerStatuses' | 'ephemeralContainerStatuses',
   faults: PodFault[],
 ): [string, string][] {
   return recordsOf(status[list]).flatMap(({ name, containerID }, index): [string, string][] => {

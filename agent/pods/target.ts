@@ -1,7 +1,8 @@
 /**
  * A target is what a pod source hands to the plan: an SLO, or nothing, for one pod, one container or one
- * cgroup path. Sources: manifest-source.ts (--pods-dir), config-source.ts (--config).
+ * cgroup path. Sources: api-source.ts (--kube), manifest-source.ts (--pods-dir), config-source.ts (--config).
  */
+import type { ReflectorState } from '../../kube/reflector.ts';
 import type { Slo, SloProblem } from '../../slo/slo.ts';
 
 export interface PodContainer {
@@ -42,8 +43,23 @@ export interface PathTarget {
 
 export type Target = PodTarget | PathTarget;
 
+export interface PodReference {
+  namespace: string;
+  name: string;
+  /** metadata.uid. */
+  uid: string;
+}
+
+export const podReference = ({ namespace, name, uid }: PodReference): PodReference => ({
+  namespace,
+  name,
+  uid,
+});
+
 export interface SourceError {
   code: string;
+  /** Whose fault it is, where that is known. */
+  pod?: PodReference;
   file: string;
   line?: number;
   column?: number;
@@ -54,10 +70,22 @@ export interface SourceError {
 export interface TargetSnapshot {
   targets: Target[];
   errors: SourceError[];
+  /** caps.scx-slo.io/max-reservation-percent by namespace. */
+  reservationCaps?: ReadonlyMap<string, number>;
+}
+
+/** How a source that watches something far away fares. */
+export interface SourceState {
+  /** Why the snapshot may be old; undefined: it is not. */
+  problem: string | undefined;
+  /** By resource. */
+  reflectors: Readonly<Record<string, ReflectorState>>;
 }
 
 export interface TargetSource {
   /** Resolves after the first snapshot; later ones come when the source changes. */
   start(onSnapshot: (snapshot: TargetSnapshot) => void): Promise<void>;
   stop(): void;
+  /** Only of sources whose snapshot can be old. */
+  state?(): SourceState;
 }

@@ -70,6 +70,8 @@ export class FakeKubeApi {
   connections = 0;
   /** Asked before each answer. */
   fault: (request: SeenRequest) => Fault | undefined = () => undefined;
+  /** What a write is answered with. */
+  onWrite: (request: SeenRequest) => unknown = ({ body }) => body;
   readonly #directory = mkdtempSync(join(tmpdir(), 'kube-api-'));
   readonly #sockets = new Set<Socket>();
   readonly #watchers = new Set<Watcher>();
@@ -197,7 +199,7 @@ export class FakeKubeApi {
     } else if (kind === 'watch') {
       this.#watch(resource, query, response);
     } else {
-      const object = kind === 'write' ? body : this.store.get(resource, name, namespace);
+      const object = kind === 'write' ? this.onWrite(seen) : this.store.get(resource, name, namespace);
       response.writeHead(object === undefined ? 404 : 200, { 'Content-Type': 'application/json' });
       response.end(object === undefined ? statusBody(404, 'NotFound', 'not found') : JSON.stringify(object));
     }
