@@ -64,11 +64,11 @@ describe('the event recorder', () => {
     });
   });
 
-  it('writes the Event of an object without a namespace into default', async () => {
+  it('writes the Event of an object without a namespace where every server takes it', async () => {
     const node = { apiVersion: 'v1', kind: 'Node', name: 'node-1', namespace: '', uid: 'node-1' };
     recorderWith().record(note({ regarding: node }));
     await eventually(() => expect(recorder.counts.sent).toBe(1));
-    expect(writes('POST')[0]?.path).toBe('/apis/events.k8s.io/v1/namespaces/default/events');
+    expect(writes('POST')[0]?.path).toBe('/apis/events.k8s.io/v1/namespaces/kube-system/events');
     expect(writes('POST')[0]?.body).not.toHaveProperty('regarding.namespace');
   });
 

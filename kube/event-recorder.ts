@@ -89,6 +89,9 @@ interface Outgoing {
 const isFinal = ({ failed, status = 0 }: ApiFailure): boolean =>
   failed === 'http' && status >= 400 && status < 500 && status !== 401 && status !== 408 && status !== 429;
 
+/** Not that the namespace, or the Event to be counted in, is gone meanwhile. */
+const isOurFault = ({ status }: ApiFailure): boolean => status !== 404 && status !== 409;
+
 export class EventRecorder {
   readonly #options: RecorderOptions;
   readonly #limits: RecorderLimits;
@@ -198,7 +201,7 @@ export class EventRecorder {
         await sleep(delayMs, undefined, { signal }).catch(() => undefined);
         continue;
       }
-      this.#tellFailure(isApiFailure(answer) && answer.status === 403 ? answer : undefined);
+      this.#tellFailure(isApiFailure(answer) && isOurFault(answer) ? answer : undefined);
       this.#queue.shift();
     }
   }

@@ -31,11 +31,14 @@ export interface Reporter {
 const NOTE_MAX_BYTES = 1024;
 const NAME_MAX = 253;
 const TEXT_MAX = 128;
-/** Objects without a namespace have their events there, as all components do it. */
-const DEFAULT_NAMESPACE = 'default';
+/**
+ * Of objects without a namespace. Most components use `default`, which old servers refuse for events.k8s.io (1.20.2:
+ * "does not match event.namespace"); `kubectl describe node` looks into all of them.
+ */
+const CLUSTER_NAMESPACE = 'kube-system';
 
 export const eventNamespace = ({ namespace }: ObjectReference): string =>
-  namespace === '' ? DEFAULT_NAMESPACE : namespace;
+  namespace === '' ? CLUSTER_NAMESPACE : namespace;
 
 export const eventKey = ({ regarding: { kind, uid }, type, reason, action, note }: EventNote): string =>
   JSON.stringify([kind, uid, type, reason, action, note]);

@@ -135,7 +135,8 @@ export class ApiSource implements TargetSource {
 
   #publish(): void {
     const snapshot = this.#pods.snapshot();
-    this.#onSnapshot({ ...snapshot, errors: [...this.#failureErrors(), ...snapshot.errors] });
+    const isPartial = !this.#podReflector.state.isSynced;
+    this.#onSnapshot({ ...snapshot, isPartial, errors: [...this.#failureErrors(), ...snapshot.errors] });
   }
 
   #failureErrors(): SourceError[] {

@@ -70,6 +70,8 @@ export interface SourceError {
 export interface TargetSnapshot {
   targets: Target[];
   errors: SourceError[];
+  /** The pods were not listed yet: what is missing says nothing. */
+  isPartial?: boolean;
   /** caps.scx-slo.io/max-reservation-percent by namespace. */
   reservationCaps?: ReadonlyMap<string, number>;
 }

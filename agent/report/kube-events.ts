@@ -29,8 +29,8 @@ export class KubeEvents implements Reporter {
   }
 
   onPlan(plan: Plan, snapshot: TargetSnapshot | undefined, status: NodeStatus): void {
-    // Before the first session everything looks unplanned.
-    if (snapshot === undefined || plan.slots.length === 0) return;
+    // Before the first session, and before the first list, everything that is old would look new later.
+    if (snapshot === undefined || snapshot.isPartial === true || status.mode.mode === 'unsupported') return;
     this.#latest = { plan, snapshot, status };
     this.#coalescer.request(GAP_MS);
   }
