@@ -43,6 +43,7 @@ await build({
     agent: 'agent/main.ts',
     signal: 'agent/signal/main.ts',
     webhook: 'webhook/main.ts',
+    'webhook-certificate': 'webhook/certificate/main.ts',
     cli: 'cli/main.ts',
     [KUBECONFIG_BUNDLE]: 'kube/client-node-credentials.ts',
   },
