@@ -62,6 +62,17 @@ test-vm: build ## the kernel suite in virtual machines: KERNELS="6.16 7.3" or KE
 test-kube: build ## webhook and agent against a real API server: KUBEBUILDER_ASSETS=DIR, else built once (some 10 minutes)
 	@node test/kube/run.ts
 
+manifests: setup ## render every overlay into build/manifests: OVERLAY=NAME, IMAGE=NAME:TAG, ENFORCE=1, COMPONENTS="a b"
+	@manifests/render.sh $(OVERLAY)
+
+install: setup ## install on the cluster of the current kubeconfig: OVERLAY=NAME (no-cert-manager), and as for manifests
+	@manifests/render.sh $(or $(OVERLAY),no-cert-manager)
+	@"$$(.ci/kubectl.sh)" apply -k build/manifests/$(or $(OVERLAY),no-cert-manager)
+
+uninstall: setup ## remove what `make install` installed: OVERLAY=NAME, COMPONENTS="a b" as installed
+	@manifests/render.sh $(or $(OVERLAY),no-cert-manager)
+	@"$$(.ci/kubectl.sh)" delete --ignore-not-found -k build/manifests/$(or $(OVERLAY),no-cert-manager)
+
 test-soak: build ## a minute each of churn, hotplug, realtime hogs, crowds, attaching: SOAK_SECONDS=60 KERNELS=...
 	@node test/vm/run.ts --soak --kernels "$(KERNELS)"
 
@@ -97,5 +108,5 @@ clean: ## remove what was built here
 clean-cache: ## remove kernels, root file systems and libbpf from the cache
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
 
-.PHONY: help setup build bpf demo bench bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
+.PHONY: help setup build bpf demo bench bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube manifests install uninstall test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help
