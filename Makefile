@@ -65,6 +65,24 @@ test-vm: build ## the kernel suite in virtual machines: KERNELS="6.16 7.3" or KE
 test-kube: build ## webhook and agent against a real API server: KUBEBUILDER_ASSETS=DIR, else built once (some 10 minutes)
 	@node test/kube/run.ts
 
+test-image: image manifests ## the image in a virtual machine, as the DaemonSet runs it: does it enforce with these rights alone?
+	@test/vm/image/prepare.sh
+	@status=0; node test/vm/run.ts --image --kernels "$(KERNELS)" || status=1; rm -rf build/vm/image; exit $$status
+
+image: build ## the OCI image build/image/scx-slo.tar and its SBOM, with buildah; IMAGE=NAME, IMAGE_BASE=registry
+	@manifests/image/build.sh
+
+manifests: setup ## render every overlay into build/manifests: OVERLAY=NAME, IMAGE=NAME:TAG, ENFORCE=1, COMPONENTS="a b"
+	@manifests/render.sh $(OVERLAY)
+
+install: setup ## install on the cluster of the current kubeconfig: OVERLAY=NAME (no-cert-manager), and as for manifests
+	@manifests/render.sh $(or $(OVERLAY),no-cert-manager)
+	@"$$(.ci/kubectl.sh)" apply -k build/manifests/$(or $(OVERLAY),no-cert-manager)
+
+uninstall: setup ## remove what `make install` installed: OVERLAY=NAME, COMPONENTS="a b" as installed
+	@manifests/render.sh $(or $(OVERLAY),no-cert-manager)
+	@"$$(.ci/kubectl.sh)" delete --ignore-not-found -k build/manifests/$(or $(OVERLAY),no-cert-manager)
+
 test-soak: build ## a minute each of churn, hotplug, realtime hogs, crowds, attaching: SOAK_SECONDS=60 KERNELS=...
 	@node test/vm/run.ts --soak --kernels "$(KERNELS)"
 
@@ -100,5 +118,5 @@ clean: ## remove what was built here
 clean-cache: ## remove kernels, root file systems and libbpf from the cache
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
 
-.PHONY: help setup build bpf demo bench bench-webhook bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
+.PHONY: help setup build bpf demo bench bench-webhook bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube test-image image manifests install uninstall test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help

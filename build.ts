@@ -1,5 +1,6 @@
 /** Bundles the parts that run: one file each, so that a start reads one file and loads only what it uses. */
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { BUNDLE_OPTIONS } from './bundle-options.ts';
 import { buildClient } from './client/build.ts';
@@ -43,6 +44,7 @@ await build({
     agent: 'agent/main.ts',
     signal: 'agent/signal/main.ts',
     webhook: 'webhook/main.ts',
+    'webhook-certificate': 'webhook/certificate/main.ts',
     cli: 'cli/main.ts',
     [KUBECONFIG_BUNDLE]: 'kube/client-node-credentials.ts',
   },
@@ -50,12 +52,17 @@ await build({
 });
 
 // In pieces: what it examines may not load, and it must live to say so.
-await build({
+const doctor = await build({
   ...common,
   entryPoints: { doctor: 'agent/doctor/main.ts' },
   splitting: true,
   chunkNames: 'doctor-[hash]',
+  metafile: true,
 });
+// Pieces of earlier builds have other names: nobody loads them, but an image would hold them.
+for (const file of globSync('build/dist/doctor-*', { cwd: import.meta.dirname })) {
+  if (!Object.hasOwn(doctor.metafile.outputs, file)) rmSync(join(import.meta.dirname, file));
+}
 
 await build({ ...common, entryPoints: { sidecar: 'client/sidecar/main.ts' }, plugins: [leanHttp] });
 

@@ -9,6 +9,7 @@ export default defineConfig({
     exclude: [
       'test/vm/suites/**',
       'test/vm/soak/**',
+      'test/vm/image/**',
       'test/kube/suites/**',
       'test/proxies/**',
       'test/recipes/**',

@@ -11,6 +11,7 @@ const USAGE = `usage: scx-slo COMMAND [options]
   sidecar ...                   stands before an app and rejects what the signal says (scx-slo sidecar --help)
   doctor [--dump] [--json]      what this node can do, why not more, and how the scheduler ended last
   webhook ...                   the admission webhook (scx-slo webhook --help)
+  webhook-certificate ...       its certificate, where no cert-manager does that (scx-slo webhook-certificate --help)
   config init [--output FILE]   write a commented example (default /etc/scx-slo/config, "-" is standard output)
   config check FILE             say what is wrong in a config file, with line and column
   version                       print the version
@@ -24,6 +25,7 @@ const BUNDLES: Readonly<Record<string, string>> = {
   sidecar: 'sidecar.mjs',
   doctor: 'doctor.mjs',
   webhook: 'webhook.mjs',
+  'webhook-certificate': 'webhook-certificate.mjs',
 };
 
 /** @returns the exit code; 2 for a bad command line */

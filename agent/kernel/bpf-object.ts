@@ -17,7 +17,7 @@ import {
   type ProgramHandle,
 } from './libbpf.ts';
 
-export type ObjectName = 'observer' | 'scheduler' | 'cgroups';
+export type ObjectName = 'observer' | 'scheduler' | 'cgroups' | 'process';
 
 /** enum bpf_map_type: BPF_MAP_TYPE_STRUCT_OPS. */
 const STRUCT_OPS_MAP = 26;
@@ -143,6 +143,16 @@ export class BpfObject {
       'run as root (or with CAP_BPF and CAP_PERFMON) on a kernel with BTF; the lines above are libbpf’s';
     const why = [error, ...log].join('\n  ');
     return failure('SLO_E_BPF_LOAD', `the ${this.name} object ${what}`, why, next);
+  }
+
+  /** After load: runs a program of section `syscall` once, without a context. @returns what it returned */
+  runProgram(name: string): number | Failure {
+    const program = this.#programs().find((candidate) => this.#libbpf.programName(candidate) === name);
+    if (program === undefined) return this.#loadFailure(`has no program ${name}`, 'ENOENT');
+    const result = this.#libbpf.runProgram(program);
+    return result.failed === undefined
+      ? result.returned
+      : this.#loadFailure(`could not run ${name}`, errnoName(result.failed));
   }
 
   /** After load: attaches every program that was loaded. What was attached stays until close(). */

@@ -23,6 +23,9 @@ const LEVEL_INFO = 1;
 /** BPF_LOG_STATS: some lines of the verifier's own figures for each program. */
 const LOG_STATS = 4;
 const STATS_LOG_BYTES = 16 * 1024;
+/** struct bpf_test_run_opts of libbpf 1.5: its size, and where the program's return value is. */
+const RUN_OPTS_BYTES = 80;
+const RUN_OPTS_RETVAL = 56;
 const MAP_FAILED = 0xffffffffffffffffn;
 const PROT_READ = 1;
 const PROT_WRITE = 2;
@@ -143,6 +146,8 @@ const bind = (library: LibraryHandle, libc: LibraryHandle, version: string) => {
     autoload: library.func('bool bpf_program__autoload(void *)'),
     setLogLevel: library.func('int bpf_program__set_log_level(void *, uint32_t)'),
     setLogBuffer: library.func('int bpf_program__set_log_buf(void *, void *, size_t)'),
+    programFd: library.func('int bpf_program__fd(void *)'),
+    testRun: library.func('int bpf_prog_test_run_opts(int, void *)'),
     attach: library.func('void *bpf_program__attach(void *)'),
     destroyLink: library.func('int bpf_link__destroy(void *)'),
     update: library.func('int bpf_map_update_elem(int, void *, void *, uint64_t)'),
@@ -240,6 +245,14 @@ const bind = (library: LibraryHandle, libc: LibraryHandle, version: string) => {
           return text;
         },
       };
+    },
+    /** Runs a program that was loaded, once. */
+    runProgram: (program: ProgramHandle): { returned: number; failed?: Result } => {
+      const options = new DataView(new ArrayBuffer(RUN_OPTS_BYTES));
+      options.setBigUint64(0, BigInt(RUN_OPTS_BYTES), true);
+      const result: Result = c.testRun(c.programFd(program), new Uint8Array(options.buffer));
+      const returned = options.getUint32(RUN_OPTS_RETVAL, true);
+      return result < 0 ? { returned, failed: result } : { returned };
     },
     attachProgram: (program: ProgramHandle) => orErrno<LinkHandle>(c.attach(program)),
     destroyLink: (link: LinkHandle): Result => c.destroyLink(link),

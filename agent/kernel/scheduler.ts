@@ -6,6 +6,7 @@
 import { type Failure, failure, isFailure } from '../failure.ts';
 import { BpfObject } from './bpf-object.ts';
 import { type Libbpf, type LinkHandle, loadLibbpf } from './libbpf.ts';
+import { ownTgid } from './own-tgid.ts';
 import type { AttachFailure, KernelSession } from './port.ts';
 import { isOurs, readSchedExtState } from './sched-ext-state.ts';
 import { type AttachOptions, attachScheduler, cannotAttach } from './scheduler-attach.ts';
@@ -41,7 +42,7 @@ export const openScheduler = async (options: SchedulerOptions): Promise<Schedule
   if (inVain) return inVain;
   const object = BpfObject.open('scheduler', libbpf);
   if (isFailure(object)) return object;
-  const opsMap = prepareScheduler(object, options);
+  const opsMap = prepareScheduler(object, { ...options, agentTgid: ownTgid(libbpf) });
   const shared = isFailure(opsMap) ? opsMap : (object.load() ?? shareMemory(libbpf, object, options));
   if (isFailure(opsMap) || isFailure(shared)) {
     object.close();
@@ -60,7 +61,9 @@ export const openScheduler = async (options: SchedulerOptions): Promise<Schedule
 /** Before load: constants, and which struct_ops to create. Answers with its name. */
 export const prepareScheduler = (
   object: BpfObject,
-  options: Pick<SchedulerOptions, 'topology' | 'kernelOpsMembers' | 'heartbeatTimeoutNs' | 'watchdogMs'>,
+  options: Pick<SchedulerOptions, 'topology' | 'kernelOpsMembers' | 'heartbeatTimeoutNs' | 'watchdogMs'> & {
+    agentTgid?: number;
+  },
 ): string | Failure => {
   const problem = setConstants(object, options);
   if (problem) return problem;

@@ -22,12 +22,12 @@ export interface SessionOptions {
 /** Before load. */
 export const setConstants = (
   object: BpfObject,
-  options: Pick<SessionOptions, 'topology' | 'heartbeatTimeoutNs'>,
+  options: Pick<SessionOptions, 'topology' | 'heartbeatTimeoutNs'> & { agentTgid?: number },
 ): Failure | undefined => {
   const { topology } = options;
   object.setConstant('nr_cpus', topology.cpuCount);
   object.setConstant('tick_ns', topology.tickNs);
-  object.setConstant('agent_tgid', process.pid);
+  object.setConstant('agent_tgid', options.agentTgid ?? process.pid);
   if (options.heartbeatTimeoutNs) object.setConstant('heartbeat_timeout_ns', options.heartbeatTimeoutNs);
   object.setMaxEntries('stats', SLO_SLOTS * topology.llcCount);
   const known =

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { calibrate } from './calibrate.ts';
 import { Connections } from './connections.ts';
-import { type LoadSpec, runLoad } from './load.ts';
+import { type LoadSpec, runLoad } from './open-loop.ts';
 import { isSustained, StreamRecorder } from './stream.ts';
 
 const entry = new URL('./load.ts', import.meta.url);

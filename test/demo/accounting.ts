@@ -1,5 +1,5 @@
 /** CPU time of a window, from the cpu.stat files that the load generator read at its two ends. */
-import type { LoadResult } from '../bench/load.ts';
+import type { LoadResult } from '../bench/open-loop.ts';
 
 /** `usage_usec` of a cpu.stat in seconds; undefined when the text has none. */
 export const usageSeconds = (cpuStat: string | undefined): number | undefined => {

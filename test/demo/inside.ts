@@ -65,7 +65,8 @@ const start = async (admitted: Map<string, Pod>, name: string): Promise<RunningP
   const options: SandboxOptions = {
     podsDir,
     logDir,
-    images: { 'scx-slo/demo-service': [execPath, ...STEADY_ENGINE, join(programs, 'service.mjs')] },
+    programs,
+    node: [execPath, ...STEADY_ENGINE],
     env: { WORKERS: String(cpus) },
   };
   const pod = await startPod(manifest, pods.length, options);

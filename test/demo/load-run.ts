@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { STEADY_ENGINE } from '../bench/engine-flags.ts';
-import type { LoadResult, LoadSpec } from '../bench/load.ts';
+import type { LoadResult, LoadSpec } from '../bench/open-loop.ts';
 
 export interface LoadRunOptions {
   /** The bundled generator. */

@@ -29,6 +29,7 @@ const bundle = async (): Promise<void> => {
   await build({
     ...BUNDLE_OPTIONS,
     entryPoints: {
+      batch: 'test/demo/batch.ts',
       inside: 'test/demo/inside.ts',
       load: 'test/bench/load.ts',
       service: 'test/bench/service.ts',

@@ -1,7 +1,7 @@
 /**
  * What kubelet and the container runtime do with an admitted pod: identity, cgroups, network, processes, and the
- * manifest with its status in the agent's --pods-dir. Containers share the node's file system; an image is a
- * program of the demo, looked up by name.
+ * manifest with its status in the agent's --pods-dir. Containers share the node's file system; the
+ * programs of the image are bundles beside this one.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
@@ -16,8 +16,10 @@ import { addPodNetwork, HOST_IP, type PodNetwork } from './pod-network.ts';
 export interface SandboxOptions {
   podsDir: string;
   logDir: string;
-  /** Image name -> entry point; a container without `command` starts this. */
-  images: Readonly<Record<string, readonly string[]>>;
+  /** Where the programs are that the image has in IMAGE_PROGRAMS. */
+  programs: string;
+  /** What runs in place of the image's `node`. */
+  node: readonly string[];
   /** Added to every container's environment: what only the node knows. */
   env: Readonly<Record<string, string>>;
 }
@@ -30,10 +32,13 @@ export interface RunningPod {
   stop(): Promise<void>;
 }
 
-const commandOf = (container: Container, options: SandboxOptions): readonly string[] => {
-  const command = container.command ?? options.images[container.image.replace(/:[^:/]*$/, '')];
-  if (command === undefined) throw new Error(`the demo has no image ${container.image}`);
-  return [...command, ...(container.args ?? [])];
+const IMAGE_PROGRAMS = '/opt/scx-slo/demo/';
+
+const commandOf = ({ command, args = [], image }: Container, options: SandboxOptions): readonly string[] => {
+  const [program, file = '', ...rest] = command ?? [];
+  if (program !== 'node' || !file.startsWith(IMAGE_PROGRAMS))
+    throw new Error(`the demo starts programs of ${IMAGE_PROGRAMS} only, not ${image} ${command?.join(' ')}`);
+  return [...options.node, join(options.programs, file.slice(IMAGE_PROGRAMS.length)), ...rest, ...args];
 };
 
 /** Joins the cgroup before it becomes the program, so that nothing is ever accounted elsewhere. */
@@ -44,8 +49,8 @@ const startIn = (
   env: NodeJS.ProcessEnv,
   log: string,
 ): ChildProcess => {
-  const join = 'echo 0 > "$0/cgroup.procs" && exec ip netns exec "$@"';
-  const child = spawn('sh', ['-c', join, cgroupDir(cgroup), netns, ...command], {
+  const script = 'echo 0 > "$0/cgroup.procs" && exec ip netns exec "$@"';
+  const child = spawn('sh', ['-c', script, cgroupDir(cgroup), netns, ...command], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

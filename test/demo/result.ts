@@ -1,5 +1,5 @@
 /** What the demo measured (measured.json, from inside) and what it reports (result.json, architecture section 8). */
-import type { LoadResult } from '../bench/load.ts';
+import type { LoadResult } from '../bench/open-loop.ts';
 import type { CpuUse } from './accounting.ts';
 
 export type PhaseName = 'alone' | 'default' | 'scx-slo' | 'overload';

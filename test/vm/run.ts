@@ -1,6 +1,7 @@
 // node test/vm/run.ts [--kernels "6.16 7.3"|all] [--soak] [-- SUITE...] : runs the suites of test/vm/suites on each kernel,
 // in a virtual machine of its own, and writes build/test/vm-<kernel>.{xml,json} and the console's log beside them.
 // --soak: those of test/vm/soak instead, with results in build/soak; each load lasts SOAK_SECONDS.
+// --image: those of test/vm/image, for the container image; test/vm/image/prepare.sh comes before.
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { parseArgs } from 'node:util';
 import type { TestOutcome } from '../junit.ts';
 import { defaultKernelName, type Kernel, kernels, selectKernels } from './kernels.ts';
 import { junitOf, type VmReport, vmReport } from './report.ts';
-import { clock, cpus, type Job, runSuites } from './suite-run.ts';
+import { clock, cpus, type Job, resultName, runSuites } from './suite-run.ts';
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -19,15 +20,15 @@ function readArguments(): { readonly kernels: readonly Kernel[]; readonly job: J
       kernels: { type: 'string', default: defaultKernelName },
       timeout: { type: 'string' },
       soak: { type: 'boolean', default: false },
+      image: { type: 'boolean', default: false },
     },
   });
   const selected = selectKernels(values.kernels);
   if (!selected.ok) throw new Error(selected.error);
   const timeoutSeconds = Number(values.timeout ?? (values.soak ? 7200 : 1200));
   if (!(timeoutSeconds > 0)) throw new Error(`--timeout takes seconds, not ${values.timeout}`);
-  const place = values.soak
-    ? ({ folder: 'soak', resultsDir: 'build/soak' } as const)
-    : ({ folder: 'suites', resultsDir: 'build/test' } as const);
+  const folder = values.soak ? 'soak' : values.image ? 'image' : 'suites';
+  const place = { folder, resultsDir: values.soak ? 'build/soak' : 'build/test' } as const;
   return { kernels: selected.kernels, job: { suites: positionals, timeoutSeconds, ...place } };
 }
 
@@ -40,7 +41,7 @@ const onOldestKernel = [...onEveryKernel, '50-', '60-'];
 
 /** Faults and churn do not depend on the kernel's release, and take minutes: the default kernel's part. */
 const suitesFor = (kernel: Kernel, { suites, folder }: Job): readonly string[] => {
-  if (suites.length > 0 || kernel.name === defaultKernelName || folder === 'soak') return suites;
+  if (suites.length > 0 || kernel.name === defaultKernelName || folder !== 'suites') return suites;
   const always = kernel.name === kernels[0]?.name ? onOldestKernel : onEveryKernel;
   return [...always, ...verifierCost(kernel)];
 };
@@ -49,8 +50,9 @@ async function runKernel(kernel: Kernel, job: Job): Promise<VmReport> {
   const run = await runSuites(kernel, { ...job, suites: suitesFor(kernel, job) }, say);
   const { result, outcomes } = run;
   const report = vmReport({ kernel, clock, cpus }, run);
-  await writeFile(join(job.resultsDir, `vm-${kernel.name}.xml`), junitOf(kernel, outcomes));
-  await writeFile(join(job.resultsDir, `vm-${kernel.name}.json`), `${JSON.stringify(report, null, 2)}\n`);
+  const name = resultName(kernel, job);
+  await writeFile(join(job.resultsDir, `${name}.xml`), junitOf(kernel, outcomes));
+  await writeFile(join(job.resultsDir, `${name}.json`), `${JSON.stringify(report, null, 2)}\n`);
   if (report.failed > 0) explain(kernel, outcomes, result.lastLines, result.console);
   say(
     `[${kernel.name}] ${report.passed} passed, ${report.failed} failed, ${report.skipped} skipped ` +

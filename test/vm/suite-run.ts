@@ -17,7 +17,7 @@ export interface Job {
   readonly suites: readonly string[];
   readonly timeoutSeconds: number;
   /** Below test/vm. */
-  readonly folder: 'suites' | 'soak';
+  readonly folder: 'suites' | 'soak' | 'image';
   readonly resultsDir: string;
 }
 
@@ -29,6 +29,10 @@ export interface SuiteRun {
   /** Of all machines. */
   readonly seconds: number;
 }
+
+/** Of the files and the folder that hold a run's results. */
+export const resultName = (kernel: Kernel, { folder }: Job): string =>
+  `${folder === 'image' ? 'image' : 'vm'}-${kernel.name}`;
 
 /** Three lost ones in a row are more than chance. */
 const MOST_GUESTS = 4;
@@ -74,7 +78,7 @@ export async function untilWhole(
 }
 
 export async function runSuites(kernel: Kernel, job: Job, say: (line: string) => void): Promise<SuiteRun> {
-  const outDir = join(job.resultsDir, `vm-${kernel.name}`);
+  const outDir = join(job.resultsDir, resultName(kernel, job));
   const boot = async (files: readonly string[], last: boolean): Promise<Guest> => {
     const result = await bootOnce(kernel, job, { files, outDir, say });
     const lost = !last && diedOfEmulation(result);

@@ -53,6 +53,7 @@ const manifestOf = ({ name, importance, budgetMs }: HttpService): Pod => ({
       {
         name: 'app',
         image: 'scx-slo/overload-service:0.1.0',
+        command: ['node', '/opt/scx-slo/demo/service.mjs'],
         env: [
           { name: 'SCX_SLO_ENDPOINT', value: `http://${HOST_IP}:7080` },
           { name: 'SCX_SLO_BUDGET_MS', value: String(budgetMs) },
@@ -66,9 +67,9 @@ const manifestOf = ({ name, importance, budgetMs }: HttpService): Pod => ({
 const pods = new Map<string, RunningPod>();
 
 const startServices = async (): Promise<void> => {
-  const images = { 'scx-slo/overload-service': [execPath, ...STEADY_ENGINE, join(programs, 'service.mjs')] };
+  const node = [execPath, ...STEADY_ENGINE];
   for (const [index, service] of SERVICES.entries()) {
-    const pod = await startPod(manifestOf(service), index, { podsDir, logDir, images, env: {} });
+    const pod = await startPod(manifestOf(service), index, { podsDir, logDir, programs, node, env: {} });
     pods.set(service.name, pod);
     await readyService(pod, service.requestMs, 1, say);
   }
