@@ -62,6 +62,9 @@ test-vm: build ## the kernel suite in virtual machines: KERNELS="6.16 7.3" or KE
 test-kube: build ## webhook and agent against a real API server: KUBEBUILDER_ASSETS=DIR, else built once (some 10 minutes)
 	@node test/kube/run.ts
 
+test-cluster: build image ## the whole product on a real kubelet in a virtual machine with sched_ext (some 10 minutes)
+	@node test/kube/run.ts --cluster
+
 test-soak: build ## a minute each of churn, hotplug, realtime hogs, crowds, attaching: SOAK_SECONDS=60 KERNELS=...
 	@node test/vm/run.ts --soak --kernels "$(KERNELS)"
 
@@ -97,5 +100,5 @@ clean: ## remove what was built here
 clean-cache: ## remove kernels, root file systems and libbpf from the cache
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
 
-.PHONY: help setup build bpf demo bench bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
+.PHONY: help setup build bpf demo bench bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube test-cluster test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help
