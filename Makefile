@@ -83,6 +83,9 @@ uninstall: setup ## remove what `make install` installed: OVERLAY=NAME, COMPONEN
 	@manifests/render.sh $(or $(OVERLAY),no-cert-manager)
 	@"$$(.ci/kubectl.sh)" delete --ignore-not-found -k build/manifests/$(or $(OVERLAY),no-cert-manager)
 
+test-cluster: build image ## the whole product on a real kubelet in a virtual machine with sched_ext (some 10 minutes)
+	@node test/kube/run.ts --cluster
+
 test-soak: build ## a minute each of churn, hotplug, realtime hogs, crowds, attaching: SOAK_SECONDS=60 KERNELS=...
 	@node test/vm/run.ts --soak --kernels "$(KERNELS)"
 
@@ -118,5 +121,5 @@ clean: ## remove what was built here
 clean-cache: ## remove kernels, root file systems and libbpf from the cache
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
 
-.PHONY: help setup build bpf demo bench bench-webhook bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube test-image image manifests install uninstall test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
+.PHONY: help setup build bpf demo bench bench-webhook bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube test-cluster test-image image manifests install uninstall test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help

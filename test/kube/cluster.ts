@@ -1,6 +1,7 @@
 /** The one control plane that all suites share: started by the first, stopped with the process. */
 import { join } from 'node:path';
 import { ControlPlane } from './control-plane.ts';
+import { HOST_IN_GUEST } from './credentials.ts';
 import { type Kubectl, kubectlWith } from './kubectl.ts';
 import { programsIn } from './programs.ts';
 
@@ -27,6 +28,7 @@ async function start(): Promise<Cluster> {
     programs: programsIn(given('PROGRAMS')),
     dir: join(dir, 'control-plane'),
     logDir,
+    apiAddresses: [HOST_IN_GUEST],
     apiServerFlags: [`--audit-log-path=${join(logDir, 'audit.log')}`, `--audit-policy-file=${AUDIT_POLICY}`],
   });
   return { plane, logDir, dir, kubectl: kubectlWith(given('KUBECTL'), plane.credentials.kubeconfigs.admin) };

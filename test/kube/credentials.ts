@@ -8,11 +8,18 @@ import { type Ca, createCa, issue } from '../fakes/certificates.ts';
 export const SERVICE_CIDR = '10.96.0.0/16';
 const API_SERVICE_IP = '10.96.0.1';
 
+/** This machine's loopback, as a virtual machine sees it. */
+export const HOST_IN_GUEST = '10.0.2.2';
+export const NODE_NAME = 'cluster-node';
+
 /** Name, groups. Tokens and not certificates: they need no issuing. */
 const USERS = {
   admin: ['kubernetes-admin', 'system:masters'],
   'controller-manager': ['system:kube-controller-manager', ''],
   scheduler: ['system:kube-scheduler', ''],
+  // Of the one real node that a cluster may have.
+  node: [`system:node:${NODE_NAME}`, 'system:nodes'],
+  proxy: ['system:kube-proxy', ''],
 } as const;
 
 export type UserName = keyof typeof USERS;
@@ -70,18 +77,12 @@ export async function writeCredentials(
     serviceAccountPublicFile: write('accounts.pub', accounts.publicKey),
     tokensFile: write('tokens.csv', rows.join('')),
     tokens,
-    kubeconfigs: perUser((name) =>
-      write(`${name}.kubeconfig`, kubeconfig(url, ca.cert, { token: tokens[name] })),
-    ),
+    kubeconfigs: perUser((name) => write(`${name}.kubeconfig`, kubeconfig(url, ca.cert, tokens[name]))),
   };
 }
 
 /** As JSON, which is YAML. */
-export function kubeconfig(
-  url: string,
-  caCert: string,
-  user: { token: string } | { tokenFile: string },
-): string {
+export function kubeconfig(url: string, caCert: string, token: string): string {
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',
@@ -91,7 +92,7 @@ export function kubeconfig(
         cluster: { server: url, 'certificate-authority-data': Buffer.from(caCert).toString('base64') },
       },
     ],
-    users: [{ name: 'test', user }],
+    users: [{ name: 'test', user: { token } }],
     contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
     'current-context': 'test',
   });

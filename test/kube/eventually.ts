@@ -1,5 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** Who waits for long asks less often: what is waited for needs the CPU, too. */
+const TRIES = 400;
+const [SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS] = [50, 1_000];
+
 /** Asks again until there is an answer; throws with the last error when that takes too long. */
 export async function eventually<T>(
   what: string,
@@ -7,6 +11,7 @@ export async function eventually<T>(
   limitMs = 20_000,
 ): Promise<T> {
   const endMs = performance.now() + limitMs;
+  const pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, limitMs / TRIES));
   let problem = '';
   for (;;) {
     try {
@@ -17,6 +22,6 @@ export async function eventually<T>(
       problem = `: ${error instanceof Error ? error.message : String(error)}`;
     }
     if (performance.now() > endMs) throw new Error(`not within ${limitMs / 1000} s: ${what}${problem}`);
-    await sleep(50);
+    await sleep(pauseMs);
   }
 }

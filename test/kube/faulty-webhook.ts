@@ -1,12 +1,10 @@
-/** A webhook that does not do its work: what it answers is the test's choice. */
-
+/** A webhook that does not do its work, where the API server looks for the real one: its answers are the test's choice. */
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { type Ca, issue } from '../fakes/certificates.ts';
+import { WEBHOOK_DNS_NAME, WEBHOOK_SERVICE_PORT } from './install.ts';
 
 export interface FaultyWebhook {
-  url: string;
   /** Requests so far. */
   requests(): number;
   stop(): Promise<void>;
@@ -17,7 +15,7 @@ export async function startFaultyWebhook(
   ca: Ca,
   answer: (response: ServerResponse, body: string) => void,
 ): Promise<FaultyWebhook> {
-  const pair = await issue(ca, { ips: ['127.0.0.1'] });
+  const pair = await issue(ca, { dnsNames: [WEBHOOK_DNS_NAME] });
   let requests = 0;
   const server = createServer(pair, (request, response) => {
     requests += 1;
@@ -27,9 +25,11 @@ export async function startFaultyWebhook(
     });
     request.on('end', () => answer(response, body));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(WEBHOOK_SERVICE_PORT, resolve);
+  });
   return {
-    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/mutate`,
     requests: () => requests,
     stop: () =>
       new Promise((resolve) => {

@@ -39,6 +39,7 @@ export function kubectlWith(program: string, kubeconfig: string): Kubectl {
           .map((line) => line.slice('Warning: '.length));
         resolve({ code, stdout, stderr: lines, warnings });
       });
-      child.stdin?.end((objects ?? []).map((object) => JSON.stringify(object)).join('\n---\n'));
+      if (objects !== undefined)
+        child.stdin?.end(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
     });
 }

@@ -13,18 +13,21 @@ interface PodParts {
   containers?: readonly string[];
   cpuRequest?: string;
   nodeName?: string;
+  /** Another than the cluster's: nobody binds the pod but the test. */
+  schedulerName?: string;
 }
 
 const IMAGE = 'registry.example/none:1';
 
 export function podObject({ namespace, name, annotations = {}, labels = {}, ...more }: PodParts): KubeObject {
-  const { containers = ['app'], cpuRequest, nodeName } = more;
+  const { containers = ['app'], cpuRequest, nodeName, schedulerName } = more;
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace, annotations, labels },
     spec: {
       ...(nodeName === undefined ? {} : { nodeName }),
+      ...(schedulerName === undefined ? {} : { schedulerName }),
       terminationGracePeriodSeconds: 0,
       containers: containers.map((container) => ({
         name: container,

@@ -1,15 +1,16 @@
-/** The real webhook as a process of its own, with a certificate that the test chooses. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+/** The real webhook where the API server looks for it, as a process with the account that it has in a pod. */
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Ca, issue, type LeafRequest } from '../fakes/certificates.ts';
+import { WEBHOOK_DNS_NAME, WEBHOOK_SERVICE_PORT } from './install.ts';
 import { jsonLines } from './json-lines.ts';
+import type { PodAccount } from './pod-account.ts';
 import { Program } from './program.ts';
 
 const BUNDLE = 'build/dist/webhook.mjs';
 const START_LIMIT_MS = 30_000;
 
 export interface RunningWebhook {
-  url: string;
   program: Program;
   /** Value of a counter in /metrics; 0: there is none. */
   counted(line: string): Promise<number>;
@@ -17,41 +18,31 @@ export interface RunningWebhook {
 }
 
 export interface WebhookStart {
-  dir: string;
+  account: PodAccount;
+  /** Of the Secret with the certificate. */
+  secretDir: string;
   logFile: string;
-  ca: Ca;
-  certificate?: Pick<LeafRequest, 'notAfter'>;
 }
 
-export async function startWebhook({
-  dir,
-  logFile,
-  ca,
-  certificate = {},
-}: WebhookStart): Promise<RunningWebhook> {
-  const files = await writeCertificate(dir, ca, certificate);
-  const program = Program.start({
-    name: 'webhook',
-    command: process.execPath,
-    args: [
-      BUNDLE,
-      ...['--cert', files.cert, '--key', files.key, '--host', '127.0.0.1'],
-      ...['--port', '0', '--health-port', '0', '--lame-duck', '0'],
-    ],
-    logFile,
-  });
-  let serving: { port: number; healthPort: number } | undefined;
+export async function startWebhook({ account, secretDir, logFile }: WebhookStart): Promise<RunningWebhook> {
+  const command = account.inPod([
+    process.execPath,
+    BUNDLE,
+    ...['--cert', join(secretDir, 'tls.crt'), '--key', join(secretDir, 'tls.key')],
+    ...['--port', String(WEBHOOK_SERVICE_PORT), '--health-port', '0', '--lame-duck', '0'],
+  ]);
+  const program = Program.start({ name: 'webhook', ...command, logFile });
+  let healthPort = 0;
   await program.until(
     'it says that it serves',
     async () => {
-      serving = jsonLines(program.logText()).find((line) => line.msg === 'serving') as typeof serving;
+      const serving = jsonLines(program.logText()).find((line) => line.msg === 'serving');
+      healthPort = Number(serving?.healthPort);
       return serving !== undefined;
     },
     START_LIMIT_MS,
   );
-  const { port, healthPort } = serving ?? { port: 0, healthPort: 0 };
   return {
-    url: `https://127.0.0.1:${port}/mutate`,
     program,
     counted: async (line) => {
       const text = await (await fetch(`http://127.0.0.1:${healthPort}/metrics`)).text();
@@ -62,16 +53,30 @@ export async function startWebhook({
   };
 }
 
-/** Also over one that is being served. */
+/** A Secret's files as kubelet writes them: all change at once, because a link to their directory does. */
+export function writeSecret(dir: string, files: Readonly<Record<string, string>>): void {
+  const version = `..${process.hrtime.bigint()}`;
+  mkdirSync(join(dir, version), { recursive: true });
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, version, name), text);
+  symlinkSync(version, join(dir, '..data_tmp'));
+  renameSync(join(dir, '..data_tmp'), join(dir, '..data'));
+  for (const name of Object.keys(files)) link(`..data/${name}`, join(dir, name));
+}
+
+function link(target: string, path: string): void {
+  try {
+    symlinkSync(target, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
+/** As cert-manager would: the webhook's certificate from this authority. */
 export async function writeCertificate(
-  dir: string,
+  secretDir: string,
   ca: Ca,
   more: Pick<LeafRequest, 'notAfter'> = {},
-): Promise<{ cert: string; key: string }> {
-  mkdirSync(dir, { recursive: true });
-  const pair = await issue(ca, { ips: ['127.0.0.1'], ...more });
-  const files = { cert: join(dir, 'tls.crt'), key: join(dir, 'tls.key') };
-  writeFileSync(files.cert, pair.cert);
-  writeFileSync(files.key, pair.key);
-  return files;
+): Promise<void> {
+  const { cert, key } = await issue(ca, { dnsNames: [WEBHOOK_DNS_NAME], ...more });
+  writeSecret(secretDir, { 'tls.crt': cert, 'tls.key': key });
 }

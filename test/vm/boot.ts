@@ -7,7 +7,7 @@ import { chooseAccelerator } from './accel.ts';
 import { prepareAssets, runTool } from './assets.ts';
 import { commandScript } from './guest-command.ts';
 import type { Kernel } from './kernels.ts';
-import type { Accelerator, Clock } from './qemu.ts';
+import type { Accelerator, Clock, VmNetwork } from './qemu.ts';
 import { type EndedQemu, runQemu } from './qemu-process.ts';
 
 export interface VmRun {
@@ -21,6 +21,9 @@ export interface VmRun {
   /** `virtual` needs one CPU: with more, one vCPU's instructions would age the others' clocks. */
   readonly clock: Clock;
   readonly env?: Readonly<Record<string, string>>;
+  /** Files and folders of the host that are in /work/.vm inside, by the name that they have there. */
+  readonly files?: Readonly<Record<string, string>>;
+  readonly network?: VmNetwork;
   /** Boot and command together. */
   readonly timeoutSeconds: number;
   /** A line that the command printed. */
@@ -58,6 +61,9 @@ export async function runInVm(run: VmRun): Promise<VmResult> {
     await mkdir(join(dir, 'job'));
     await writeFile(join(dir, 'job', 'command'), commandScript(run.command, env));
     if (assets.kernelConfig !== undefined) await cp(assets.kernelConfig, join(dir, 'job', 'kernel-config'));
+    for (const [name, path] of Object.entries(run.files ?? {})) {
+      await cp(path, join(dir, 'job', name), { recursive: true, verbatimSymlinks: true });
+    }
     await runTool(join(import.meta.dirname, 'work-disk.sh'), [workImage, join(dir, 'job')]);
     await mkdir(run.outDir, { recursive: true });
 

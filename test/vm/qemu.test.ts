@@ -38,3 +38,11 @@ test('the virtual clock is one thread that counts instructions', () => {
   expect(virtual).toContain('-icount');
   expect(qemuArguments(machine, 3)).not.toContain('-icount');
 });
+
+test('there is no network unless one is asked for, and then it reaches the host alone', () => {
+  expect(argumentOf(qemuArguments(machine, 3), '-nic')).toBe('none');
+  const network = { forwards: [{ hostPort: 12_345, guestPort: 30_090 }] };
+  expect(argumentOf(qemuArguments({ ...machine, network }, 3), '-nic')).toBe(
+    'user,model=virtio-net-pci,ipv6=off,hostfwd=tcp:127.0.0.1:12345-:30090',
+  );
+});

@@ -5,6 +5,12 @@ import type { VmAssets } from './assets.ts';
 export type Clock = 'wall' | 'virtual';
 export type Accelerator = 'kvm' | 'tcg';
 
+/** A network between guest and host alone: the guest is 10.0.2.15, and the host's loopback is 10.0.2.2 to it. */
+export interface VmNetwork {
+  /** Connections to these ports of the host's loopback reach the guest. */
+  readonly forwards: readonly { readonly hostPort: number; readonly guestPort: number }[];
+}
+
 export interface Machine {
   readonly assets: VmAssets;
   readonly workImage: string;
@@ -14,6 +20,8 @@ export interface Machine {
   readonly memoryMb: number;
   readonly clock: Clock;
   readonly accel: Accelerator;
+  /** Without it there is no network device. */
+  readonly network?: VmNetwork;
 }
 
 /** The label-id of the root disk's MBR, set in rootfs.sh. */
@@ -32,7 +40,7 @@ export function qemuArguments(machine: Machine, commandFd: number): string[] {
       ...(machine.clock === 'virtual' ? ['-icount', 'shift=1,sleep=off'] : []),
     ],
     ...['-cpu', 'max', '-smp', smp(machine), '-m', `${machine.memoryMb}M`],
-    ...['-nodefaults', '-display', 'none', '-no-reboot', '-nic', 'none'],
+    ...['-nodefaults', '-display', 'none', '-no-reboot', '-nic', nic(machine.network)],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
     ...['-chardev', `socket,id=command,fd=${commandFd}`, '-serial', 'chardev:command'],
     ...['-kernel', machine.assets.vmlinuz, '-append', kernelCommandLine(machine)],
@@ -42,6 +50,14 @@ export function qemuArguments(machine: Machine, commandFd: number): string[] {
     // Results are read once QEMU has ended: nothing is gained by flushing to the host's disk.
     ...disk('work', machine.workImage, 'cache=unsafe'),
   ];
+}
+
+function nic(network: VmNetwork | undefined): string {
+  if (network === undefined) return 'none';
+  const forwards = network.forwards.map(
+    ({ hostPort, guestPort }) => `,hostfwd=tcp:127.0.0.1:${hostPort}-:${guestPort}`,
+  );
+  return `user,model=virtio-net-pci,ipv6=off${forwards.join('')}`;
 }
 
 function smp({ cpus, topology }: Machine): string {

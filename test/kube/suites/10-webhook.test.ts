@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCa } from '../../fakes/certificates.ts';
 import { type Cluster, cluster } from '../cluster.ts';
 import { eventually } from '../eventually.ts';
+import { install, trustAuthority } from '../install.ts';
 import {
   annotationsOf,
   createNamespace,
@@ -13,8 +14,8 @@ import {
   podsPath,
   recordIn,
 } from '../objects.ts';
-import { registerWebhook, removeWebhook } from '../webhook-configuration.ts';
-import { type RunningWebhook, startWebhook } from '../webhook-process.ts';
+import { PodAccount } from '../pod-account.ts';
+import { type RunningWebhook, startWebhook, writeCertificate } from '../webhook-process.ts';
 
 const NAMESPACE = 'shop';
 const REPLICAS = 50;
@@ -38,14 +39,18 @@ const failedAdmissions = () => webhook.counted('scx_slo_webhook_requests_total{d
 
 beforeAll(async () => {
   shared = await cluster();
+  await install(shared);
   const ca = await createCa('webhook CA');
-  webhook = await startWebhook({
-    dir: join(shared.dir, 'webhook'),
-    logFile: join(shared.logDir, 'webhook.log'),
-    ca,
-  });
+  const secretDir = join(shared.dir, 'webhook', 'tls');
+  await writeCertificate(secretDir, ca);
+  const account = await PodAccount.create(
+    shared.plane,
+    'scx-slo-webhook',
+    join(shared.dir, 'webhook', 'account'),
+  );
+  webhook = await startWebhook({ account, secretDir, logFile: join(shared.logDir, 'webhook.log') });
   await createNamespace(shared.plane, NAMESPACE);
-  await registerWebhook(api(), { url: webhook.url, ca: ca.cert });
+  await trustAuthority(shared, ca.cert);
   await eventually('the API server calls the webhook', async () => {
     const dryRun = pod('probe', { 'scx-slo.io/budget-ms': '50' });
     return (
@@ -56,7 +61,6 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await removeWebhook(api());
   await webhook.stop();
 });
 
@@ -147,6 +151,40 @@ describe('a pod that kubectl applies', () => {
       podObject({ namespace: 'opted-out', name: 'pod', annotations: { 'scx-slo.io/budget-ms': '50' } }),
     );
     expect(recordIn(await getPod(api(), 'opted-out', 'pod'))).toEqual({});
+  });
+});
+
+describe('a pod in a namespace with caps', () => {
+  const caps = { 'caps.scx-slo.io/max-importance': '60', 'caps.scx-slo.io/min-budget-ms': '30' };
+  const greedy = { 'scx-slo.io/budget-ms': '5', 'scx-slo.io/importance': '95' };
+
+  it('is cut to them, and kubectl says so', async () => {
+    await createNamespace(shared.plane, 'capped-shop', { annotations: caps });
+    const { warnings } = await apply(
+      podObject({ namespace: 'capped-shop', name: 'greedy', annotations: greedy }),
+    );
+    expect(recordIn(await getPod(api(), 'capped-shop', 'greedy'))).toEqual({
+      'effective.scx-slo.io/budget-ms': '30',
+      'effective.scx-slo.io/importance': '60',
+      'effective.scx-slo.io/source': 'pod',
+      'effective.scx-slo.io/clamped': 'budget-ms:5>30,importance:95>60',
+    });
+    expect(warnings).toEqual([expect.stringContaining('30'), expect.stringContaining('60')]);
+  });
+
+  it('is cut to the caps of today', async () => {
+    await api().patch('/api/v1/namespaces/capped-shop', {
+      metadata: { annotations: { 'caps.scx-slo.io/max-importance': '70' } },
+    });
+    const dryRun = () =>
+      api().create(
+        `${podsPath('capped-shop')}?dryRun=All`,
+        podObject({ namespace: 'capped-shop', name: 'later', annotations: greedy }),
+      );
+    await eventually(
+      'the new cap',
+      async () => recordIn(await dryRun())['effective.scx-slo.io/importance'] === '70',
+    );
   });
 });
 

@@ -1,19 +1,21 @@
 /** What a webhook in trouble does to pods: nothing. They are created, late by its time limit at most. */
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Ca, createCa } from '../../fakes/certificates.ts';
 import { type Cluster, cluster } from '../cluster.ts';
 import { eventually } from '../eventually.ts';
 import { type FaultyWebhook, startFaultyWebhook } from '../faulty-webhook.ts';
+import { install, trustAuthority } from '../install.ts';
 import { createNamespace, getPod, podObject, podsPath, recordIn } from '../objects.ts';
-import { registerWebhook, removeWebhook } from '../webhook-configuration.ts';
+import { PodAccount } from '../pod-account.ts';
 import { type RunningWebhook, startWebhook, writeCertificate } from '../webhook-process.ts';
 
 const NAMESPACE = 'faults';
 
 let shared: Cluster;
 let ca: Ca;
+let account: PodAccount;
 let faulty: FaultyWebhook | undefined;
 let webhook: RunningWebhook | undefined;
 let named = 0;
@@ -39,30 +41,40 @@ const dryRun = async () => {
   return Object.keys(recordIn(answer)).length > 0;
 };
 
-const start = async (dir: string, notAfter?: Date) => {
-  const certificate = notAfter === undefined ? {} : { notAfter };
-  webhook = await startWebhook({ dir, logFile: join(shared.logDir, 'webhook-faults.log'), ca, certificate });
+const secretDir = () => join(shared.dir, 'faults', 'tls');
+
+const start = async () => {
+  webhook = await startWebhook({
+    account,
+    secretDir: secretDir(),
+    logFile: join(shared.logDir, 'webhook-faults.log'),
+  });
   return webhook;
 };
 
 /** Resolves when the API server complains about it in these words. */
-const register = async (url: string, caCert: string, complaint: string) => {
+const complains = async (complaint: string) => {
   shared.plane.markApiServerLog();
-  await registerWebhook(api(), { url, ca: caCert });
   await eventually(`the API server says: ${complaint}`, async () => {
     await dryRun();
     return shared.plane.apiServerSaid(complaint);
   });
 };
 
+beforeEach(async () => {
+  await trustAuthority(shared, ca.cert);
+  await writeCertificate(secretDir(), ca);
+});
+
 beforeAll(async () => {
   shared = await cluster();
+  await install(shared);
+  account = await PodAccount.create(shared.plane, 'scx-slo-webhook', join(shared.dir, 'faults', 'account'));
   ca = await createCa('webhook CA');
   await createNamespace(shared.plane, NAMESPACE);
 });
 
 afterEach(async () => {
-  await removeWebhook(api());
   await faulty?.stop();
   await webhook?.program.kill();
   [faulty, webhook] = [undefined, undefined];
@@ -72,15 +84,11 @@ afterAll(() => shared.plane.api.remove(`/api/v1/namespaces/${NAMESPACE}`));
 
 describe('pods are created without a record', () => {
   it('while the webhook is down, and with one when it is back', async () => {
-    const dir = join(shared.dir, 'down');
-    const running = await start(dir);
-    await registerWebhook(api(), { url: running.url, ca: ca.cert });
+    const running = await start();
     await eventually('the webhook is called', dryRun);
     await running.program.kill();
     expect(await applyPod()).toEqual({});
-    const again = await start(dir);
-    await registerWebhook(api(), { url: again.url, ca: ca.cert });
-    await eventually('the webhook is called again', dryRun);
+    await start();
     expect(await applyPod()).toMatchObject({ 'effective.scx-slo.io/budget-ms': '50' });
   });
 
@@ -113,7 +121,6 @@ describe('pods are created without a record', () => {
   ])('when the webhook %s', async (_name, answer) => {
     const server = await startFaultyWebhook(ca, answer);
     faulty = server;
-    await registerWebhook(api(), { url: server.url, ca: ca.cert });
     await eventually('the webhook is called', async () => {
       await dryRun();
       return server.requests() > 0;
@@ -124,23 +131,24 @@ describe('pods are created without a record', () => {
   });
 
   it('when the webhook has an expired certificate, and with one when that has been replaced', async () => {
-    const dir = join(shared.dir, 'expired');
-    const running = await start(dir, new Date(Date.now() - 60_000));
-    await register(running.url, ca.cert, 'certificate has expired');
+    await writeCertificate(secretDir(), ca, { notAfter: new Date(Date.now() - 60_000) });
+    const running = await start();
+    await complains('certificate has expired');
     expect(await applyPod()).toEqual({});
-    await writeCertificate(dir, ca);
+    await writeCertificate(secretDir(), ca);
     await eventually('the new certificate serves', dryRun);
     expect(await applyPod()).toMatchObject({ 'effective.scx-slo.io/budget-ms': '50' });
     expect(await running.counted('scx_slo_webhook_certificate_reloads_total{result="loaded"}')).toBe(1);
   });
 
   it('when the API server was told of another authority, and with one when it has both', async () => {
-    const running = await start(join(shared.dir, 'authority'));
+    await start();
     const other = await createCa('another CA');
-    await register(running.url, other.cert, 'certificate signed by unknown authority');
+    await trustAuthority(shared, other.cert);
+    await complains('certificate signed by unknown authority');
     expect(await applyPod()).toEqual({});
     // How an authority is replaced while pods are created: first both, then the new one.
-    await registerWebhook(api(), { url: running.url, ca: `${other.cert}\n${ca.cert}` });
+    await trustAuthority(shared, `${other.cert}\n${ca.cert}`);
     await eventually('the webhook is called', dryRun);
     expect(await applyPod()).toMatchObject({ 'effective.scx-slo.io/budget-ms': '50' });
   });
