@@ -153,6 +153,15 @@ describe('credentials', () => {
     expect(await changing.json({ path: NODE })).toHaveProperty('kind', 'Node');
   });
 
+  it('of a kubeconfig with a token file beside it are read for each request', async () => {
+    writeFileSync(join(directory, 'token'), 'token-1\n');
+    const following = await withKubeconfig({ tokenFile: 'token' });
+    expect(await following.json({ path: NODE })).toHaveProperty('kind', 'Node');
+    api.tokens.add('token-2').delete('token-1');
+    writeFileSync(join(directory, 'token'), 'token-2\n');
+    expect(await following.json({ path: NODE })).toHaveProperty('kind', 'Node');
+  });
+
   it('of a kubeconfig with a name and a password', async () => {
     const basic = await withKubeconfig({ username: 'me', password: 'secret' });
     expect(await basic.json({ path: NODE })).toMatchObject({ status: 401 });
