@@ -28,6 +28,8 @@ export const MAX_IMPORTANCE_CAP_KEY = 'caps.scx-slo.io/max-importance';
 export const MIN_BUDGET_CAP_KEY = 'caps.scx-slo.io/min-budget-ms';
 export const MAX_RESERVATION_CAP_KEY = 'caps.scx-slo.io/max-reservation-percent';
 export const ALLOW_UNSHEDDABLE_KEY = 'caps.scx-slo.io/allow-unsheddable';
+/** Not a cap, a trust: its pods' reports may shed a little of pods that are no more important. */
+export const TRUST_REPORTS_KEY = 'caps.scx-slo.io/trust-reports';
 
 /** The record: written by the webhook, never read as a request. */
 export const EFFECTIVE_BUDGET_KEY = 'effective.scx-slo.io/budget-ms';

@@ -4,6 +4,7 @@ import {
   MAX_IMPORTANCE_CAP_KEY,
   MAX_RESERVATION_CAP_KEY,
   MIN_BUDGET_CAP_KEY,
+  TRUST_REPORTS_KEY,
 } from './annotations.ts';
 import { parseAllowed, parseBudgetMs, parseImportance, parsePercent } from './grammar.ts';
 import { read } from './read.ts';
@@ -19,6 +20,8 @@ export interface Caps {
   allowUnsheddable: boolean;
   /** Of a node's CPUs, for all pods of the namespace on it; undefined: the node's own bounds alone. */
   maxReservationPercent: number | undefined;
+  /** Whether its pods' reports of their own queues count for others, too. */
+  trustReports: boolean;
 }
 
 /** A bad cap is a problem, and the cap counts as absent. */
@@ -29,6 +32,7 @@ export function readCaps(namespace: ReadonlyMap<string, unknown>, problems: SloP
     minBudgetMs: read(namespace, MIN_BUDGET_CAP_KEY, parseBudgetMs, problems) ?? 0,
     allowUnsheddable: read(namespace, ALLOW_UNSHEDDABLE_KEY, parseAllowed, problems) ?? false,
     maxReservationPercent: read(namespace, MAX_RESERVATION_CAP_KEY, parsePercent, problems),
+    trustReports: read(namespace, TRUST_REPORTS_KEY, parseAllowed, problems) ?? false,
   };
 }
 
@@ -38,6 +42,7 @@ export function withoutGrants(caps: Caps): Caps {
     ...caps,
     maxImportance: Math.min(caps.maxImportance, MAX_IMPORTANCE_UNCAPPED),
     allowUnsheddable: false,
+    trustReports: false,
   };
 }
 

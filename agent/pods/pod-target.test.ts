@@ -356,3 +356,20 @@ describe('a pod whose status says more', () => {
     expect(named?.problems.map(({ code }) => code)).toEqual(['SLO_E_UNKNOWN_CONTAINER']);
   });
 });
+
+describe('the reports of a pod count for others', () => {
+  const KEY = 'caps.scx-slo.io/trust-reports';
+
+  it.each([
+    [{ [KEY]: 'true' }, true],
+    [{ [KEY]: 'false' }, undefined],
+    [{ [KEY]: 'yes' }, undefined],
+    [undefined, undefined],
+  ])('with %j on its namespace: %s', (namespaceAnnotations, trusted) => {
+    expect(readPod(pod(), { namespaceAnnotations }).target?.trustsReports).toBe(trusted);
+  });
+
+  it('never because the pod says so', () => {
+    expect(targetOf({ annotations: { [KEY]: 'true' } })?.trustsReports).toBeUndefined();
+  });
+});

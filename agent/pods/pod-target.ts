@@ -1,5 +1,6 @@
 /** From a pod object, of which nothing is certain, to a target. Pure: the same for manifests and an API server. */
 import { isEffectiveKey } from '../../slo/annotations.ts';
+import { readCaps } from '../../slo/caps.ts';
 import { printable } from '../../slo/printable.ts';
 import { recordDifferences } from '../../slo/record.ts';
 import { resolve } from '../../slo/resolve.ts';
@@ -56,10 +57,15 @@ export function readPod(pod: JsonRecord, context: PodContext = {}): PodReading {
     podIps: spec.hostNetwork === true ? [] : podIps(status, faults),
     cpuRequestMilli: requestMilli,
     ...(limitMilli === undefined ? {} : { cpuLimitMilli: limitMilli }),
+    ...(trustsReports(namespaceAnnotations) ? { trustsReports: true } : {}),
     problems: resolution.problems,
   };
   return { target, faults };
 }
+
+/** What is wrong with the namespace's annotations is told with the pod's SLO. */
+const trustsReports = (namespaceAnnotations: PodContext['namespaceAnnotations']): boolean =>
+  readCaps(new Map(Object.entries(namespaceAnnotations ?? {})), []).trustReports;
 
 function readAnnotations(value: unknown, faults: PodFault[]): JsonRecord {
   const annotations = recordOf(value);
