@@ -90,7 +90,8 @@ describeIf(process.env.SCX_SLO_VM_EXPECTATION === 'enforce')('CPU limits', () =>
     const throttledPeriods = after.throttledPeriods - before.throttledPeriods;
     expect(periods).toBeGreaterThanOrEqual(30);
     expect(throttledPeriods).toBeGreaterThanOrEqual(0.8 * periods);
-    expect(throttledPeriods).toBeLessThanOrEqual(periods);
+    // a period that began before the window may run out in it: one for the pod, one for its container
+    expect(throttledPeriods).toBeLessThanOrEqual(periods + 2);
     expect(after.seconds - before.seconds).toBeGreaterThan(1);
   });
 
