@@ -10,7 +10,7 @@ export default defineConfig({
       'test/vm/suites/**',
       'test/vm/soak/**',
       'test/vm/image/**',
-      'test/kube/suites/**',
+      'test/kube/{suites,cluster}/**',
       'test/proxies/**',
       'test/recipes/**',
       'node_modules/**',

@@ -110,8 +110,8 @@ describe('the condition of the Node', () => {
     await eventually(() => expect(api.requests.length).toBeGreaterThan(3));
     api.fault = () => undefined;
     report(FALLEN);
-    await eventually(() => expect(sent().at(-1)?.reason).toBe('OtherScheduler'));
-    expect(failures).toEqual([403, undefined]);
+    await eventually(() => expect(failures).toEqual([403, undefined]));
+    expect(sent().at(-1)?.reason).toBe('OtherScheduler');
   });
 
   it('says nothing at its end where it never could', async () => {
