@@ -2,21 +2,18 @@
  * The demo on the node itself: `inside.mjs PROJECT-DIR OUT-DIR`. Runs as root on a kernel with sched_ext, in the
  * demo's virtual machine or (HOST=1) on this machine. Leaves OUT-DIR/measured.json and logs.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, release } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { argv, execPath } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { STEADY_ENGINE } from '../bench/engine-flags.ts';
 import { admitAll } from './admission.ts';
 import { startAgent } from './agent-process.ts';
-import { exitAfter, readAhead, say } from './guest-program.ts';
-import { closeNodeCgroups, openNodeCgroups } from './node-cgroups.ts';
+import { exitAfter, say } from './guest-program.ts';
 import { type PhaseContext, type PhasePlan, runPhase, setFrozen } from './node-phase.ts';
 import type { Pod } from './pod.ts';
-import { openNodeNetwork } from './pod-network.ts';
 import { type RunningPod, type SandboxOptions, startPod } from './pod-sandbox.ts';
-import { stopHugePages } from './quiet-kernel.ts';
+import { measureOnNode, PODS_DIR } from './prepared-node.ts';
 import type { DemoPod, Measured, MeasuredPhase, ServiceLoad } from './result.ts';
 import {
   BATCH,
@@ -33,7 +30,6 @@ const [, , project = '', out = ''] = argv;
 const dist = join(project, 'build/dist');
 const programs = join(project, 'build/vm/demo');
 const logDir = join(out, 'logs');
-const podsDir = '/run/scx-slo-demo/pods';
 const cpus = availableParallelism();
 
 /** Lets a service finish what the last phase left in its queue; batch pauses meanwhile. */
@@ -63,7 +59,7 @@ const start = async (admitted: Map<string, Pod>, name: string): Promise<RunningP
   const manifest = admitted.get(name);
   if (manifest === undefined) throw new Error(`manifests/demo has no pod ${name}`);
   const options: SandboxOptions = {
-    podsDir,
+    podsDir: PODS_DIR,
     logDir,
     programs,
     node: [execPath, ...STEADY_ENGINE],
@@ -90,7 +86,12 @@ const measure = async (): Promise<MeasuredPhase[]> => {
     await readyService(pod, nominalMs, cpus, say);
   }
   const context: PhaseContext = { cpus, program: join(programs, 'load.mjs'), workDir: logDir, say };
-  const agentOptions = { program: join(dist, 'agent.mjs'), podsDir, logDir, waitFor: [...services.keys()] };
+  const agentOptions = {
+    program: join(dist, 'agent.mjs'),
+    podsDir: PODS_DIR,
+    logDir,
+    waitFor: [...services.keys()],
+  };
   const phases: MeasuredPhase[] = [];
   const phase = async (
     plan: Omit<PhasePlan, 'services' | 'seconds' | 'warmUpSeconds'>,
@@ -128,32 +129,11 @@ const measure = async (): Promise<MeasuredPhase[]> => {
   return phases;
 };
 
-const main = async (): Promise<void> => {
-  mkdirSync(logDir, { recursive: true });
-  mkdirSync(podsDir, { recursive: true });
-  say(`node: Linux ${release()}, ${cpus} ${cpus === 1 ? 'CPU' : 'CPUs'}`);
-  openNodeCgroups(cpus);
-  const closeNetwork = openNodeNetwork();
-  const restoreHugePages = stopHugePages();
-  try {
-    readAhead([dist, programs]);
-    const phases = await measure();
-    const measured: Measured = {
-      kernel: release(),
-      cpus,
-      pods: pods.map(describe),
-      batchThreads: BATCH.length * BATCH_THREADS_PER_CPU * cpus,
-      phases,
-    };
-    writeFileSync(join(out, 'measured.json'), JSON.stringify(measured));
-    say('done');
-  } finally {
-    for (const pod of pods) await pod.stop();
-    restoreHugePages();
-    closeNetwork();
-    await closeNodeCgroups();
-    rmSync('/run/scx-slo-demo', { recursive: true, force: true });
-  }
+type OwnMeasured = Omit<Measured, 'kernel' | 'cpus'>;
+
+const measured = async (): Promise<OwnMeasured> => {
+  const phases = await measure();
+  return { pods: pods.map(describe), batchThreads: BATCH.length * BATCH_THREADS_PER_CPU * cpus, phases };
 };
 
-await exitAfter(main);
+await exitAfter(() => measureOnNode({ cpus, out, folders: [dist, programs], pods: () => pods }, measured));

@@ -1,17 +1,17 @@
 /** The overload over HTTP on the node itself: `inside.mjs PROJECT-DIR OUT-DIR`. Leaves OUT-DIR/measured.json. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, release } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { argv, execPath } from 'node:process';
 import { cpuUseOf } from '../../demo/accounting.ts';
 import { type RunningAgent, schedExt, startAgent } from '../../demo/agent-process.ts';
-import { exitAfter, readAhead, say } from '../../demo/guest-program.ts';
+import { exitAfter, say } from '../../demo/guest-program.ts';
 import { runLoadProcess } from '../../demo/load-run.ts';
-import { cgroupDir, closeNodeCgroups, openNodeCgroups } from '../../demo/node-cgroups.ts';
+import { cgroupDir } from '../../demo/node-cgroups.ts';
 import type { Pod } from '../../demo/pod.ts';
-import { HOST_IP, openNodeNetwork } from '../../demo/pod-network.ts';
+import { HOST_IP } from '../../demo/pod-network.ts';
 import { type RunningPod, startPod } from '../../demo/pod-sandbox.ts';
-import { stopHugePages } from '../../demo/quiet-kernel.ts';
+import { measureOnNode, PODS_DIR } from '../../demo/prepared-node.ts';
 import { quiet, readyService } from '../../demo/service-start.ts';
 import { STEADY_ENGINE } from '../engine-flags.ts';
 import type { StreamSpec } from '../stream.ts';
@@ -32,7 +32,6 @@ const [, , project = '', out = ''] = argv;
 const dist = join(project, 'build/dist');
 const programs = join(project, 'build/vm/overload-http');
 const logDir = join(out, 'logs');
-const podsDir = '/run/scx-slo-demo/pods';
 const cpus = availableParallelism();
 /** Above all that the scheduler under test decides about, below the kernel's own threads. */
 const REALTIME_PRIORITY = 50;
@@ -69,7 +68,13 @@ const pods = new Map<string, RunningPod>();
 const startServices = async (): Promise<void> => {
   const node = [execPath, ...STEADY_ENGINE];
   for (const [index, service] of SERVICES.entries()) {
-    const pod = await startPod(manifestOf(service), index, { podsDir, logDir, programs, node, env: {} });
+    const pod = await startPod(manifestOf(service), index, {
+      podsDir: PODS_DIR,
+      logDir,
+      programs,
+      node,
+      env: {},
+    });
     pods.set(service.name, pod);
     await readyService(pod, service.requestMs, 1, say);
   }
@@ -148,7 +153,7 @@ const runAll = async (): Promise<MeasuredWindow[]> => {
   for (const { name, mode, shedding, loads } of VARIANTS) {
     const agent = await startAgent(mode, {
       program: join(dist, 'agent.mjs'),
-      podsDir,
+      podsDir: PODS_DIR,
       logDir,
       waitFor: SERVICES.map((service) => service.name),
       flags: shedding ? [] : ['--shed-dry-run'],
@@ -161,25 +166,10 @@ const runAll = async (): Promise<MeasuredWindow[]> => {
   return windows;
 };
 
-const main = async (): Promise<void> => {
-  mkdirSync(logDir, { recursive: true });
-  mkdirSync(podsDir, { recursive: true });
-  say(`node: Linux ${release()}, ${cpus} ${cpus === 1 ? 'CPU' : 'CPUs'}`);
-  openNodeCgroups(cpus);
-  const closeNetwork = openNodeNetwork();
-  const restoreHugePages = stopHugePages();
-  try {
-    readAhead([dist, programs]);
-    const measured: MeasuredOverload = { kernel: release(), cpus, windows: await runAll() };
-    writeFileSync(join(out, 'measured.json'), JSON.stringify(measured));
-    say('done');
-  } finally {
-    for (const pod of pods.values()) await pod.stop();
-    restoreHugePages();
-    closeNetwork();
-    await closeNodeCgroups();
-    rmSync('/run/scx-slo-demo', { recursive: true, force: true });
-  }
-};
+type OwnMeasured = Omit<MeasuredOverload, 'kernel' | 'cpus'>;
 
-await exitAfter(main);
+const measured = async (): Promise<OwnMeasured> => ({ windows: await runAll() });
+
+await exitAfter(() =>
+  measureOnNode({ cpus, out, folders: [dist, programs], pods: () => pods.values() }, measured),
+);
