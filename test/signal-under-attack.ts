@@ -1,12 +1,13 @@
 /** The real signal process with a bad caller and a good one, fed by the agent's own end of the socket. */
 import { mkdtempSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import type { PodLevel } from '../agent/shed/feed.ts';
 import { LevelPublisher } from '../agent/signal/level-publisher.ts';
 import type { SignalMessage } from '../agent/signal/wire.ts';
-import { call, podLevel, type SignalProcess, startSignal, until } from './signal-process.ts';
+import { call, open, podLevel, type SignalProcess, startSignal, until } from './signal-process.ts';
 
 /** Bad callers ask from here, the good one from its own address. */
 export const BAD = '127.0.0.2';
@@ -82,3 +83,44 @@ export class SignalUnderAttack {
 /** The statuses of all answers in a piece of a connection. */
 export const statusesOf = (text: string): number[] =>
   [...text.matchAll(/HTTP\/1\.1 ([0-9]{3}) /g)].map(([, status]) => Number(status));
+
+export interface AttackRig {
+  readonly attacked: SignalUnderAttack;
+  readonly port: number;
+  /** A connection that ends with its test. */
+  keep(from: string): Promise<Socket>;
+  /** The same for one that the test made. */
+  ends(socket: Socket): void;
+}
+
+/** One process for the tests of a file; after each, it must have come to no harm. */
+export const underAttack = (): AttackRig => {
+  const sockets: Socket[] = [];
+  let attacked: SignalUnderAttack | undefined;
+  const started = (): SignalUnderAttack => {
+    if (attacked === undefined) throw new Error('the process is started before the first test');
+    return attacked;
+  };
+  beforeAll(async () => {
+    attacked = await SignalUnderAttack.start();
+  });
+  afterEach(async () => {
+    for (const socket of sockets.splice(0)) socket.destroy();
+    await started().expectNoHarm();
+  });
+  afterAll(() => attacked?.stop());
+  return {
+    get attacked() {
+      return started();
+    },
+    get port() {
+      return started().port;
+    },
+    ends: (socket) => void sockets.push(socket),
+    keep: async (from) => {
+      const socket = await open(started().port, from);
+      sockets.push(socket);
+      return socket;
+    },
+  };
+};

@@ -1,31 +1,12 @@
 /** What broken and hostile callers send to the real process: an answer of the contract or a closed door, and no harm. */
-import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { call, exchange, open, until } from '../../test/signal-process.ts';
-import { BAD, SignalUnderAttack, statusesOf } from '../../test/signal-under-attack.ts';
+import { BAD, statusesOf, underAttack } from '../../test/signal-under-attack.ts';
 
 const ALLOWED = new Set([200, 304, 400, 403, 404, 405, 413, 429]);
-const sockets: Socket[] = [];
-let attacked: SignalUnderAttack;
-let port = 0;
-
-const keep = async (from: string): Promise<Socket> => {
-  const socket = await open(port, from);
-  sockets.push(socket);
-  return socket;
-};
-
-beforeAll(async () => {
-  attacked = await SignalUnderAttack.start();
-  ({ port } = attacked);
-});
-afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy();
-  await attacked.expectNoHarm();
-});
-afterAll(() => attacked.stop());
+const rig = underAttack();
 
 const CLOSE = 'Connection: close\r\n\r\n';
 
@@ -70,7 +51,7 @@ describe('requests that are wrong', () => {
     ['TLS', Buffer.from('16030100a5010000a10303', 'hex'), [400]],
     ['nothing but line ends, then nonsense', '\r\n\r\n\r\nhello\r\n\r\n', [400]],
   ])('%s', async (_name, bytes, allowed) => {
-    const text = await exchange(port, bytes, BAD);
+    const text = await exchange(rig.port, bytes, BAD);
     const statuses = statusesOf(text);
     expect(statuses).toHaveLength(1);
     expect(allowed).toContain(statuses[0]);
@@ -97,7 +78,7 @@ describe('requests that are wrong', () => {
       fc.asyncProperty(
         fc.array(fc.oneof(words, fc.string({ maxLength: 8 })), { maxLength: 12 }),
         async (parts) => {
-          const socket = await open(port, BAD);
+          const socket = await open(rig.port, BAD);
           let text = '';
           socket.on('data', (chunk: Buffer) => {
             text += chunk.toString('latin1');
@@ -115,7 +96,7 @@ describe('requests that are wrong', () => {
 
 describe('bodies', () => {
   it('of decisions are thrown away, and the connection goes on', async () => {
-    const socket = await keep(BAD);
+    const socket = await rig.keep(BAD);
     let text = '';
     socket.on('data', (chunk: Buffer) => {
       text += chunk.toString('latin1');
@@ -127,7 +108,7 @@ describe('bodies', () => {
   });
 
   it('that never end are cut off after the answer', async () => {
-    const socket = await keep(BAD);
+    const socket = await rig.keep(BAD);
     let text = '';
     let closed = false;
     socket.on('data', (chunk: Buffer) => {
@@ -149,18 +130,18 @@ describe('bodies', () => {
 
   it('that stop in the middle are given up, without a second answer', async () => {
     const text = await exchange(
-      port,
+      rig.port,
       'POST /v1/shed HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc',
       BAD,
     );
     expect(statusesOf(text)).toHaveLength(1);
     const chunks = 'POST /v1/shed HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
-    expect(statusesOf(await exchange(port, `${chunks}zz\r\n`, BAD))).toHaveLength(1);
+    expect(statusesOf(await exchange(rig.port, `${chunks}zz\r\n`, BAD))).toHaveLength(1);
   });
 });
 
 describe('reports', () => {
-  const reported = () => attacked.messages.filter(({ t }) => t === 'report').length;
+  const reported = () => rig.attacked.messages.filter(({ t }) => t === 'report').length;
 
   it.each([
     'NaN',
@@ -174,14 +155,14 @@ describe('reports', () => {
     '\xff\xfe',
     '[[[[',
   ])('%j is refused', async (body) => {
-    const reply = await call(port, '/v1/report', { method: 'POST', from: BAD, body });
+    const reply = await call(rig.port, '/v1/report', { method: 'POST', from: BAD, body });
     expect([reply.status, JSON.parse(reply.body).title]).toEqual([400, 'Bad Request']);
     expect(reported()).toBe(0);
   });
 
   it('that are too long are refused before their end', async () => {
     const head = 'POST /v1/report HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n';
-    expect(statusesOf(await exchange(port, head + 'x'.repeat(5_000), BAD))).toEqual([413]);
+    expect(statusesOf(await exchange(rig.port, head + 'x'.repeat(5_000), BAD))).toEqual([413]);
     expect(reported()).toBe(0);
   });
 });

@@ -1,42 +1,24 @@
 /** Callers that ask too much, too often, too slowly, or never listen: the real process serves the others. */
 import { readFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { call, exchange, open, until } from '../../test/signal-process.ts';
-import { BAD, SignalUnderAttack, statusesOf } from '../../test/signal-under-attack.ts';
+import { describe, expect, it } from 'vitest';
+import { call, exchange, until } from '../../test/signal-process.ts';
+import { BAD, statusesOf, underAttack } from '../../test/signal-under-attack.ts';
 
 const CLOSE = 'Connection: close\r\n\r\n';
 
-const sockets: Socket[] = [];
-let attacked: SignalUnderAttack;
-let port = 0;
-
-const keep = async (from: string): Promise<Socket> => {
-  const socket = await open(port, from);
-  sockets.push(socket);
-  return socket;
-};
-
-beforeAll(async () => {
-  attacked = await SignalUnderAttack.start();
-  ({ port } = attacked);
-});
-afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy();
-  await attacked.expectNoHarm();
-});
-afterAll(() => attacked.stop());
+const rig = underAttack();
 
 describe('floods', () => {
   it('of pipelined requests: some are answered in order, too many end the connection', async () => {
     const one = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
     const few = Array.from({ length: 20 }, (_, n) => one(n % 2 === 0 ? '/nope' : '/v1/shed-403')).join('');
-    const statuses = statusesOf(await exchange(port, `${few}GET /nope HTTP/1.1\r\n${CLOSE}`, BAD));
+    const statuses = statusesOf(await exchange(rig.port, `${few}GET /nope HTTP/1.1\r\n${CLOSE}`, BAD));
     expect(statuses).toHaveLength(21);
     expect(statuses.filter((_, n) => n % 2 === 0).every((status) => status === 404)).toBe(true);
-    const many = statusesOf(await exchange(port, one('/v1/shed').repeat(20_000), BAD));
+    const many = statusesOf(await exchange(rig.port, one('/v1/shed').repeat(20_000), BAD));
     expect(many.length).toBeLessThan(20_000);
   });
 
@@ -46,7 +28,7 @@ describe('floods', () => {
     const counts = { ok: 0, unknown: 0 };
     let isShut = false;
     const ask = async (): Promise<void> => {
-      const socket = await keep(BAD);
+      const socket = await rig.keep(BAD);
       socket.on('close', () => {
         isShut = true;
       });
@@ -68,9 +50,9 @@ describe('floods', () => {
     const seconds = Math.floor((performance.now() - startMs) / 1_000) + 2;
     expect(counts.ok).toBeGreaterThan(0);
     expect(counts.ok).toBeLessThanOrEqual(5_000 * seconds);
-    await attacked.expectNoHarm();
+    await rig.attacked.expectNoHarm();
     await sleep(1_100);
-    expect((await call(port, '/v1/shed', { from: BAD })).status).toBeLessThan(500);
+    expect((await call(rig.port, '/v1/shed', { from: BAD })).status).toBeLessThan(500);
   });
 
   it('of 10,000 idle connections, from one address and from many', async () => {
@@ -81,21 +63,21 @@ describe('floods', () => {
       process.stderr.write(`only ${possible} connections: this process may open ${limit} files\n`);
     for (let n = 0; n < possible; n += 1) {
       const from = n < possible / 2 ? BAD : `127.0.1.${1 + (n % 200)}`;
-      const socket = await keep(from);
+      const socket = await rig.keep(from);
       if (n % 3 === 0) socket.write('GET /v1/shed HTTP/1.1\r\nHost: x\r\n\r\n');
-      if (n % 1_000 === 999) await attacked.expectNoHarm();
+      if (n % 1_000 === 999) await rig.attacked.expectNoHarm();
     }
-    const metrics = (await call(attacked.signal.healthPort, '/metrics', { from: '127.0.0.1' })).body;
+    const metrics = (await call(rig.attacked.signal.healthPort, '/metrics', { from: '127.0.0.1' })).body;
     const open_ = Number(/^scx_slo_signal_connections ([0-9]+)$/m.exec(metrics)?.[1]);
     expect(open_).toBeLessThanOrEqual(4_096);
     expect(open_).toBeGreaterThan(64);
-    await attacked.expectNoHarm();
+    await rig.attacked.expectNoHarm();
   }, 60_000);
 });
 
 describe('slow callers', () => {
   it('that send a header byte by byte are closed', async () => {
-    const slow = await Promise.all(Array.from({ length: 50 }, () => keep(BAD)));
+    const slow = await Promise.all(Array.from({ length: 50 }, () => rig.keep(BAD)));
     let open_ = slow.length;
     let answers = '';
     for (const socket of slow) {
@@ -116,7 +98,7 @@ describe('slow callers', () => {
   });
 
   it('that do not read their stream are closed, and nothing piles up for them', async () => {
-    const path = join(attacked.root, 'pods/bad/shed.sock');
+    const path = join(rig.attacked.root, 'pods/bad/shed.sock');
     let closed = 0;
     let opened = 0;
     for (let n = 0; n < 4; n += 1) {
@@ -124,7 +106,7 @@ describe('slow callers', () => {
         opened += 1;
         socket.write('GET /v1/level/stream HTTP/1.1\r\nHost: x\r\n\r\n');
       });
-      sockets.push(socket);
+      rig.ends(socket);
       socket.pause();
       // A paused socket does not see its end: writing into it does.
       const probe = setInterval(() => socket.write('\r\n'), 200);
@@ -139,7 +121,7 @@ describe('slow callers', () => {
     let turn = 0;
     const changes = setInterval(() => {
       turn += 1;
-      attacked.sayOfBad((turn % 90) / 100);
+      rig.attacked.sayOfBad((turn % 90) / 100);
     }, 20);
     await until('closed', () => closed === 4, 40_000);
     clearInterval(changes);
