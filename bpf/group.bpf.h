@@ -29,7 +29,7 @@ struct group {
 	s32 nr_runnable;	/* tasks of this very slot, running ones too */
 	s32 nr_wakers;		/* of them, woken and waiting in a fair queue */
 	u32 active;
-	u32 counted_weight;	/* what the parent's children_weight has of it */
+	u32 counted_weight;	/* what the parent's children_weight has of it; 0: not active */
 	u32 counted_parent;
 	u32 children_weight;	/* of active children */
 	u64 quota_of;		/* whose quota: another id owes nothing */
@@ -129,15 +129,16 @@ __noinline int activate(u32 slot)
 	bpf_for(level, 0, GROUP_LEVELS) {
 		struct slo_policy *policy = policy_of(slot);
 		struct group *group = group_of(slot);
-		u32 parent;
+		u32 parent, weight;
 
 		if (!policy || !group || __sync_val_compare_and_swap(&group->active, 0, 1))
 			break;
 		parent = parent_of(slot, policy);
+		weight = weight_of(policy);
 		group->share = 0;
-		group->counted_weight = weight_of(policy);
 		group->counted_parent = parent;
-		add_child_weight(parent, group->counted_weight);
+		add_child_weight(parent, weight);
+		WRITE_ONCE(group->counted_weight, weight);
 		set_active_bit(slot, true);
 		if (parent == SLO_NO_SLOT)
 			break;
@@ -167,6 +168,10 @@ static __always_inline void group_leaves(u32 slot)
 		__sync_fetch_and_sub(&group->nr_runnable, 1);
 }
 
+/*
+ * By the weights that are counted, which the timer brings up to date: a new weight over a
+ * sum of old ones would be no share at all, and a task keeps the place that it got by it.
+ */
 __noinline u32 compute_share(u32 slot)
 {
 	u64 share = SHARE_ONE;
@@ -174,12 +179,14 @@ __noinline u32 compute_share(u32 slot)
 
 	bpf_for(level, 0, GROUP_LEVELS) {
 		struct slo_policy *policy = policy_of(slot);
+		struct group *group = group_of(slot);
 		u32 parent, weight, sum;
 
-		if (!policy)
+		if (!policy || !group)
 			break;
-		parent = parent_of(slot, policy);
-		weight = weight_of(policy);
+		weight = READ_ONCE(group->counted_weight);
+		parent = weight ? READ_ONCE(group->counted_parent) : parent_of(slot, policy);
+		weight = weight ?: weight_of(policy);
 		sum = children_weight_of(parent);
 		if (sum > weight)
 			share = share * weight / sum;
@@ -204,6 +211,12 @@ static __always_inline u32 share_of(struct group *group, u32 slot, u64 now)
 	return group->share;
 }
 
+/* fair_wait_ns as virtual time, which passes as fast as all CPUs together. */
+static __always_inline u64 farthest_ns(void)
+{
+	return fair_wait_ns * (nr_online_cpus ?: 1);
+}
+
 static __always_inline u64 over_share(u64 ns, u32 share)
 {
 	return ns * SHARE_ONE / (share ?: SHARE_ONE);
@@ -221,7 +234,7 @@ static __always_inline void group_charge(struct group *group, u32 slot, u64 used
  * The group's virtual time, brought within [clock - lag, clock + debt] first: who was idle
  * keeps at most fair_lag_ns of CPU time that it did not use, and who ran ahead (a pod in
  * the deadline tier) waits at most fair_debt_ns for it, or for two slices where its share
- * is so small that those take longer.
+ * is so small that those take longer, up to fair_wait_ns.
  */
 static __always_inline u64 group_vtime(struct group *group, struct slo_policy *policy, u32 share, u64 clock_ns)
 {
@@ -233,6 +246,8 @@ static __always_inline u64 group_vtime(struct group *group, struct slo_policy *p
 	/* a tiny share makes a large lag: never below zero */
 	if ((s64)first_ns < 0 || first_ns > clock_ns)
 		first_ns = 0;
+	if (debt_ns > farthest_ns())
+		debt_ns = farthest_ns();
 	if (debt_ns < fair_debt_ns)
 		debt_ns = fair_debt_ns;
 	if (group->cgroup_id != policy->cgroup_id) {
@@ -271,6 +286,7 @@ __noinline int settle_group(u32 slot, u64 now)
 		weight = group->counted_weight;
 		parent = group->counted_parent;
 		group->idle_since_ns = 0;
+		WRITE_ONCE(group->counted_weight, 0);
 		set_active_bit(slot, false);
 		__sync_val_compare_and_swap(&group->active, 1, 0);
 		add_child_weight(parent, -(s32)weight);
@@ -288,8 +304,8 @@ __noinline int settle_group(u32 slot, u64 now)
 		return 0;
 	add_child_weight(group->counted_parent, -(s32)group->counted_weight);
 	add_child_weight(parent, weight);
-	group->counted_weight = weight;
 	group->counted_parent = parent;
+	WRITE_ONCE(group->counted_weight, weight);
 	if (parent != SLO_NO_SLOT)
 		activate(parent);
 	__sync_fetch_and_add(&share_generation, 1);

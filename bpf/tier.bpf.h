@@ -67,6 +67,8 @@ static __always_inline void place_fairly(struct task_struct *p, struct task_ctx 
 		ahead = 4096;
 	task->base_ns = group_vtime(group, at->policy, share, clock_ns);
 	task->vtime_ns = task->base_ns + over_share(slice_ns, share) * ahead * NICE_0_WEIGHT / weight;
+	if (task->vtime_ns > clock_ns + farthest_ns())
+		task->vtime_ns = clock_ns + farthest_ns();
 	if (at->policy->flags & SLO_POLICY_IDLE)
 		task->vtime_ns += idle_group_delay_ns * nr_online_cpus;
 }

@@ -45,6 +45,13 @@ const volatile u64 fair_lag_ns = 20 * NSEC_PER_MSEC;
  */
 const volatile u64 fair_debt_ns = 200 * NSEC_PER_MSEC;
 
+/*
+ * A fair task queues at most this far behind the others, however small its group's share
+ * was at that moment: shares change while it waits, its place does not. More: shares below
+ * 1 % are truer. Risk: it waits for that long after its weight was raised.
+ */
+const volatile u64 fair_wait_ns = 2 * NSEC_PER_SEC;
+
 /* Groups with cpu.idle queue this much fair time behind the others: last, but not never. */
 const volatile u64 idle_group_delay_ns = 2 * NSEC_PER_SEC;
 

@@ -93,6 +93,17 @@ describeIf(process.env.SCX_SLO_VM_EXPECTATION === 'enforce')('weights on a satur
     expect(alone).toBeGreaterThan(0.75 * CPUS);
   });
 
+  test('a weight that falls to a fraction starves nobody', async () => {
+    const [falling, steady] = [pod('falling', 600), pod('steady', 600)];
+    falling.cgroup.write('cpu.weight', 10_000);
+    steady.cgroup.write('cpu.weight', 2);
+    for (const one of [falling, steady]) one.container().spin(2 * CPUS);
+    await sleep(FOLLOWED_MS);
+    falling.cgroup.write('cpu.weight', 2);
+    await sleep(FOLLOWED_MS + 1_000);
+    await expectShares('10000 -> 2 : 2', [falling.cgroup, steady.cgroup], [1, 1], 3_000);
+  });
+
   test('a change of cpu.weight in place is followed', async () => {
     const [a, b] = [pod('resized', 200), pod('fixed', 200)];
     for (const one of [a, b]) one.container().spin(2 * CPUS);
