@@ -30,7 +30,10 @@ export interface ShedderOptions {
 }
 
 export interface LocalOptions {
-  /** The pod's budget (default: the environment's SCX_SLO_BUDGET_MS); a fifth of it is the target of the loop, ms. */
+  /**
+   * The pod's budget (default: the environment's SCX_SLO_BUDGET_MS), ms: a fifth of it is the target of the loop, and
+   * what comes late in a long turn of it is rejected.
+   */
   budgetMs?: number | undefined;
   /** How late the event loop may be, ms. */
   eventLoopDelayMs?: number | undefined;
@@ -56,7 +59,12 @@ export interface Settings {
   halfLifeMs: number;
   timeoutMs: number;
   maxShed: number;
-  local: { eventLoopDelayMs: number | undefined; utilization: number; queueMs: number | undefined };
+  local: {
+    budgetMs: number | undefined;
+    eventLoopDelayMs: number | undefined;
+    utilization: number;
+    queueMs: number | undefined;
+  };
   dryRun: boolean;
   report: boolean;
   onDecision: (decision: Decision) => void;
@@ -122,6 +130,7 @@ export const settingsOf = (
     const budgetMs = target('local.budgetMs', local.budgetMs ?? envBudget);
     const byBudget = budgetMs === undefined ? undefined : Math.max(LEAST_DELAY_MS, budgetMs * BUDGET_SHARE);
     return {
+      budgetMs,
       eventLoopDelayMs: target('local.eventLoopDelayMs', local.eventLoopDelayMs) ?? byBudget,
       utilization: number('local.utilization', local.utilization, 0.95, 0, 1),
       queueMs: target('local.queueMs', local.queueMs) ?? byBudget,

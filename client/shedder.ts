@@ -19,6 +19,7 @@ import { type Decision, guarded, type Settings, type ShedderOptions, settingsOf 
 import { Reporter } from './reporter.ts';
 import type { RequestOptions } from './request-rules.ts';
 import { Transport } from './transport.ts';
+import { shedInTurn, TurnAge } from './turn-age.ts';
 import { Waits } from './waits.ts';
 
 export type ShedEvent = 'change' | 'stale' | 'recover';
@@ -54,6 +55,7 @@ export class Shedder {
   readonly #watch: EventLoopWatch;
   readonly #waits = new Waits();
   readonly #cursor = new Cursor();
+  readonly #turnAge = new TurnAge();
   readonly #listeners: Record<ShedEvent, Set<() => void>> = {
     change: new Set(),
     stale: new Set(),
@@ -96,14 +98,14 @@ export class Shedder {
   /** Decides by what is known now; counts as one request. */
   shouldShed(wish?: Wish | null): boolean {
     const rank = this.#rank(wish);
-    const reason = rank < this.#memory.shed ? 'agent' : rank < this.#guard.shed ? 'local' : undefined;
+    const reason = rank < this.#memory.shed ? 'agent' : rank < this.#localShed() ? 'local' : undefined;
     return this.#decided(reason);
   }
 
   /** The same, but in mode `per-request` asks the signal. Never rejects. */
   async decide(wish?: Wish | null): Promise<boolean> {
     if (!this.asksEach) return this.shouldShed(wish);
-    if (this.#rank(wish) < this.#guard.shed) return this.#decided('local');
+    if (this.#rank(wish) < this.#localShed()) return this.#decided('local');
     const verdict = await this.#askEach.ask();
     if (verdict.shed) this.#askedRetryAfterMs = verdict.retryAfterMs;
     return this.#decided(verdict.shed ? 'agent' : undefined);
@@ -174,6 +176,13 @@ export class Shedder {
     this.#memory.forget();
     this.#guard.forget();
     for (const listeners of Object.values(this.#listeners)) listeners.clear();
+  }
+
+  #localShed(): number {
+    const { local, maxShed } = this.#settings;
+    if (local.budgetMs === undefined) return this.#guard.shed;
+    const inTurn = shedInTurn(this.#turnAge.atMs(performance.now()), local.budgetMs);
+    return Math.max(this.#guard.shed, Math.min(maxShed, inTurn));
   }
 
   /** Without a wish nothing is worth remembering about a request. */

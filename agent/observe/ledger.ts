@@ -125,7 +125,7 @@ export class Ledger {
     series.readAtMs = nowMs;
     addDelta(series.hist, stats.hist, last.hist);
     const throttleMisses = grown(stats.misses.throttle, last.misses.throttle);
-    const counts = { bursts: delta.bursts, misses: delta.misses, throttleMisses };
+    const counts = { waitMs: delta.waitNs / 1e6, bursts: delta.bursts, misses: delta.misses, throttleMisses };
     meter.second?.add(stats.hist, last.hist, counts, nowMs);
     meter.tenSeconds?.add(stats.hist, last.hist, counts, nowMs);
     meter.last = stats;

@@ -4,6 +4,8 @@ import { addDelta, countOf, HIST_BUCKETS } from './histogram.ts';
 /** Sums over the spans that are still in the window. */
 export interface RecentWaits {
   hist: Uint32Array;
+  /** Sum of the waits. */
+  waitMs: number;
   bursts: number;
   /** Misses of any reason but throttling, which is the pod's own limit. */
   misses: number;
@@ -19,9 +21,10 @@ interface Span extends RecentWaits {
 
 const NOTHING = new Uint32Array(HIST_BUCKETS);
 
-const NO_COUNTS: AddedCounts = { bursts: 0, misses: 0, throttleMisses: 0 };
+const NO_COUNTS: AddedCounts = { waitMs: 0, bursts: 0, misses: 0, throttleMisses: 0 };
 
 const addTo = (into: RecentWaits, counts: AddedCounts): void => {
+  into.waitMs += counts.waitMs;
   into.bursts += counts.bursts;
   into.misses += counts.misses;
   into.throttleMisses += counts.throttleMisses;

@@ -14,6 +14,7 @@ const slot = (severity: number) => ({
   p95WaitMs: severity * 25,
   waits: 200,
   waitMs: 0,
+  burstWaitMs: 0,
   bursts: 200,
   misses: 0,
   throttleMisses: 0,
@@ -170,6 +171,19 @@ describe('step', () => {
     const slots = [{ ...slot(5), waits: 8, waitMs: 700, bursts: 2, misses: 2 }];
     expect(level(run(2_000, { pods: [pod('a', 50, 0, { slots })] }), 'a')).toBeGreaterThan(0.1);
   });
+
+  it('judges a worker that never sleeps by what it waits between two sleeps, not by each wait', () => {
+    const busy = { ...slot(0.2), waits: 40, waitMs: 400, bursts: 3 };
+    const state = run(2_000, {
+      pods: [pod('victim', 90, 0, { slots: [{ ...busy, burstWaitMs: 130 }] }), pod('low', 10, 0.1)],
+    });
+    expect(level(state, 'low')).toBeGreaterThan(0.1);
+    expect(level(state, 'victim')).toBeLessThan(level(state, 'low'));
+    const rested = run(2_000, {
+      pods: [pod('victim', 90, 0, { slots: [{ ...busy, burstWaitMs: 10 }] }), pod('low', 10, 0.1)],
+    });
+    expect(level(rested, 'low')).toBe(0);
+  });
 });
 
 describe('what is a pod’s own affair', () => {
@@ -262,6 +276,7 @@ describe('step, whatever comes', () => {
     budgetMs: anything,
     p95WaitMs: anything,
     waitMs: anything,
+    burstWaitMs: anything,
     waits: anything,
     bursts: anything,
     misses: anything,

@@ -7,6 +7,11 @@ export interface SlotSample {
   waits: number;
   /** Sum of the waits. */
   waitMs: number;
+  /**
+   * Mean sum of the waits of a burst, over a second with few bursts; else 0. They are few and long where a worker finds
+   * its next request before it can sleep: each single wait is short then, and the queue is in front of the worker.
+   */
+  burstWaitMs: number;
   bursts: number;
   /** Of any reason but throttling. */
   misses: number;
@@ -87,7 +92,8 @@ const hasEvidence = ({ waits, waitMs }: SlotSample): boolean => waits >= MIN_WAI
 const bySlot = (slot: SlotSample): number | undefined => {
   const enoughWaits = hasEvidence(slot);
   if ((!enoughWaits && !(slot.misses > 0)) || !(slot.budgetMs > 0)) return undefined;
-  const byWait = enoughWaits ? slot.p95WaitMs / (WAIT_SHARE * slot.budgetMs) : 0;
+  const waitMs = Math.max(slot.p95WaitMs, slot.burstWaitMs);
+  const byWait = enoughWaits ? waitMs / (WAIT_SHARE * slot.budgetMs) : 0;
   return Math.max(bounded(byWait), bounded(byMisses(slot.misses, slot.bursts)));
 };
 

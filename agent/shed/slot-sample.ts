@@ -1,5 +1,5 @@
 /** From a slot's recent waits to what the controller looks at. Pure. */
-import { countOf, leastSumNs, quantileNs } from '../observe/histogram.ts';
+import { countOf, quantileNs } from '../observe/histogram.ts';
 import type { RollingWaits } from '../observe/rolling-waits.ts';
 import { MIN_WAITS, type SlotSample } from './severity.ts';
 
@@ -9,12 +9,14 @@ import { MIN_WAITS, type SlotSample } from './severity.ts';
  */
 export const slotSampleOf = (waits: RollingWaits, budgetMs: number, nowMs: number): SlotSample => {
   const recent = waits.sum(nowMs, MIN_WAITS);
-  const { bursts, misses, throttleMisses } = recent.bursts >= MIN_WAITS ? recent : waits.sum(nowMs);
+  const enough = recent.bursts >= MIN_WAITS ? recent : waits.sum(nowMs);
+  const { bursts, misses, throttleMisses } = enough;
   return {
     budgetMs,
     p95WaitMs: quantileNs(recent.hist, 0.95) / 1e6,
     waits: countOf(recent.hist),
-    waitMs: leastSumNs(recent.hist) / 1e6,
+    waitMs: recent.waitMs,
+    burstWaitMs: bursts < MIN_WAITS ? enough.waitMs / Math.max(1, bursts) : 0,
     bursts,
     misses,
     throttleMisses,

@@ -22,6 +22,7 @@ interface Followed {
   pod: SimPod;
   waits: RollingWaits;
   hist: Uint32Array;
+  waitMs: number;
   bursts: number;
   misses: number;
   ranMs: number;
@@ -47,6 +48,7 @@ export class SimController {
         pod,
         waits: new RollingWaits(SPANS, tickMs),
         hist: pod.meter.hist.slice(),
+        waitMs: 0,
         bursts: 0,
         misses: 0,
         ranMs: 0,
@@ -96,12 +98,14 @@ export class SimController {
     const { meter, spec } = pod;
     if (kernelIsFresh) {
       const counts = {
+        waitMs: meter.waitMs - followed.waitMs,
         bursts: meter.bursts - followed.bursts,
         misses: meter.misses - followed.misses,
         throttleMisses: 0,
       };
       waits.add(meter.hist, followed.hist, counts, nowMs);
       followed.hist.set(meter.hist);
+      followed.waitMs = meter.waitMs;
       followed.bursts = meter.bursts;
       followed.misses = meter.misses;
     }

@@ -5,12 +5,14 @@ export class PodMeter {
   readonly hist = new Uint32Array(HIST_BUCKETS);
   bursts = 0;
   misses = 0;
+  waitMs = 0;
   ranMs = 0;
   #waiting = 0;
   #waitingSinceMs = 0;
   #pressedMs = 0;
 
   addWait(waitMs: number): void {
+    this.waitMs += waitMs;
     const bucket = bucketOf(waitMs * 1e6);
     this.hist[bucket] = (this.hist[bucket] ?? 0) + 1;
   }
