@@ -65,7 +65,3 @@ export const quantileNs = (hist: ArrayLike<number>, q: number): number => {
  * bounds of the kernel's buckets, so no count is split.
  */
 export const EXPORTED_BUCKETS: readonly number[] = [8, 12, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38];
-
-/** What the waits add up to at the least: each counted as its bucket's lower bound, ns. */
-export const leastSumNs = (hist: Uint32Array): number =>
-  hist.reduce((sum, count, bucket) => sum + count * lowerBoundNs(bucket), 0);

@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type OverloadReport, tableOf } from './overload-http/figures.ts';
 import { machineText, verdictOf } from './report.ts';
 import { markdownTable, rowsOf } from './report-tables.ts';
 import { RESULT_FORMAT, type ScenarioResult } from './result.ts';
@@ -28,8 +29,25 @@ const targetRows = (all: readonly Dated[]): string[][] => [
   ),
 ];
 
+export interface DatedOverload {
+  report: OverloadReport;
+  day: string;
+}
+
+const overloadLines = ({ report, day }: DatedOverload): string[] => {
+  const services = report.services.map(
+    ({ name, importance, budgetMs }) => `${name} (importance ${importance}, ${budgetMs} ms)`,
+  );
+  return [
+    `**overload-http**: three HTTP services offered more than the node can do: ${services.join(', ')}; the client library refuses what the signal says. g: CPU time of requests answered in budget / capacity. Linux ${report.kernel}, ${report.cpus} CPU, ${report.clock} clock, ${report.runs} run, ${day}.`,
+    '',
+    tableOf(report.windows),
+    '',
+  ];
+};
+
 /** The text between the markers. Pure. */
-export const benchSection = (all: readonly Dated[]): string => {
+export const benchSection = (all: readonly Dated[], overload: DatedOverload | undefined): string => {
   const days = [...new Set(all.map(({ day }) => day))].sort((a, b) => a.localeCompare(b));
   const targets = all.flatMap(({ result }) => result.targets);
   const met = targets.filter(({ ok }) => ok === true).length;
@@ -45,6 +63,7 @@ export const benchSection = (all: readonly Dated[]): string => {
     `From \`make bench\` on ${days.join(' and ')}: ${met} of ${targets.length} targets met. How it measures: [docs/bench.md](docs/bench.md).`,
     '',
     ...tables,
+    ...(overload === undefined ? [] : overloadLines(overload)),
     ...markdownTable(targetRows(all)),
   ].join('\n');
 };
@@ -56,18 +75,25 @@ export const withSection = (readme: string, section: string): string => {
   return `${readme.slice(0, from + BEGIN.length)}\n${section}\n${readme.slice(to)}`;
 };
 
+const dayOf = (file: string): string => statSync(file).mtime.toISOString().slice(0, 10);
+
 const resultsHere = (): Dated[] =>
   SCENARIOS.flatMap(({ name }) => {
     const file = join(project, 'build/bench', `${name}.json`);
     if (!existsSync(file)) return [];
     const result: ScenarioResult = JSON.parse(readFileSync(file, 'utf8'));
-    const day = statSync(file).mtime.toISOString().slice(0, 10);
-    return result.format === RESULT_FORMAT ? [{ result, day }] : [];
+    return result.format === RESULT_FORMAT ? [{ result, day: dayOf(file) }] : [];
   });
+
+const overloadHere = (): DatedOverload | undefined => {
+  const file = join(project, 'build/bench/overload-http.json');
+  if (!existsSync(file)) return undefined;
+  return { report: JSON.parse(readFileSync(file, 'utf8')), day: dayOf(file) };
+};
 
 if (import.meta.main) {
   const all = resultsHere();
   if (all.length === 0) throw new Error('no results in build/bench: run `make bench` first');
   const readme = join(project, 'README.md');
-  writeFileSync(readme, withSection(readFileSync(readme, 'utf8'), benchSection(all)));
+  writeFileSync(readme, withSection(readFileSync(readme, 'utf8'), benchSection(all, overloadHere())));
 }

@@ -21,6 +21,17 @@ export interface MeasuredOverload {
   windows: MeasuredWindow[];
 }
 
+/** build/bench/overload-http.json. */
+export interface OverloadReport {
+  scenario: string;
+  clock: 'wall' | 'virtual';
+  kernel: string;
+  cpus: number;
+  runs: number;
+  services: readonly HttpService[];
+  windows: WindowFigures[];
+}
+
 export interface ServiceFigures {
   name: string;
   importance: number;

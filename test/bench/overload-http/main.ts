@@ -11,7 +11,13 @@ import { prepareAssets } from '../../vm/assets.ts';
 import { runInVm } from '../../vm/boot.ts';
 import { defaultKernelName, type Kernel, selectKernels } from '../../vm/kernels.ts';
 import { barPicture } from '../bar-picture.ts';
-import { figuresOf, type MeasuredOverload, tableOf, type WindowFigures } from './figures.ts';
+import {
+  figuresOf,
+  type MeasuredOverload,
+  type OverloadReport,
+  tableOf,
+  type WindowFigures,
+} from './figures.ts';
 import { LOADS, SERVICES, VARIANTS, WINDOW_SECONDS } from './plan.ts';
 
 export const OVERLOAD_HTTP = {
@@ -86,7 +92,7 @@ export const runOverloadHttp = async ({ kernel, outDir, say }: OverloadRun): Pro
   const windows = measured.windows
     .map((window) => figuresOf(window, SERVICES, measured.cpus))
     .sort((a, b) => a.load - b.load);
-  const report = {
+  const report: OverloadReport = {
     scenario: OVERLOAD_HTTP.name,
     clock,
     kernel: measured.kernel,
