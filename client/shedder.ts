@@ -181,7 +181,8 @@ export class Shedder {
   #localShed(): number {
     const { local, maxShed } = this.#settings;
     if (local.budgetMs === undefined) return this.#guard.shed;
-    const inTurn = shedInTurn(this.#turnAge.atMs(performance.now()), local.budgetMs);
+    const ageMs = this.#turnAge.atMs(performance.now());
+    const inTurn = shedInTurn(ageMs, this.#turnAge.beforeMs, local.budgetMs);
     return Math.max(this.#guard.shed, Math.min(maxShed, inTurn));
   }
 
