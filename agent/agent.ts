@@ -83,7 +83,7 @@ export class Agent {
   readonly #shed: ShedLoop;
   readonly #load = new NodeLoad();
   readonly #health = new HealthSum();
-  readonly #self = new SelfWatch();
+  readonly #self = new SelfWatch(TICK_MS);
   readonly #signal: SignalService;
   readonly #pages: PageServers;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -173,7 +173,6 @@ export class Agent {
       await this.stop();
       return ports;
     }
-    this.#self.start();
     for (const { name, source } of this.#parts.sources) {
       await source.start((snapshot) => this.#onSnapshot(name, snapshot));
     }
@@ -198,7 +197,6 @@ export class Agent {
     for (const { source } of this.#parts.sources) source.stop();
     this.#pages.stop();
     this.#signal.stop();
-    this.#self.stop();
     await this.#cgroups.stop();
     const problem = await this.#sessions.stop();
     await Promise.all(this.#reporters.map((reporter) => reporter.stop()));
@@ -265,12 +263,13 @@ export class Agent {
 
   #tick(): void {
     const nowMs = performance.now();
+    this.#self.ticked(nowMs);
     if (this.#session !== undefined) {
       const health = this.#session.health();
       this.#keeper.read(READS_PER_TICK, nowMs);
       this.#reserver.step(nowMs);
       this.#health.update(health);
-      this.#limits.turn(this.#session.kind === 'scheduler', health.limitChanges, nowMs);
+      this.#limits.turn(this.#session, health.limitChanges, nowMs);
       this.#readAtMs = nowMs;
     }
     const { procStat = () => readFileSync('/proc/stat', 'latin1') } = this.#parts;
@@ -279,6 +278,7 @@ export class Agent {
     this.#shed.tick({
       mode,
       live: this.#keeper.live(),
+      revision: this.#keeper.revision,
       importance: this.#importance,
       nodeBusy: busy,
       cpus: this.#cpus,

@@ -32,6 +32,7 @@ export const openObserver = (options: SessionOptions): KernelSession | Failure =
   }
   return {
     kind: 'observer',
+    tellsLimits: false,
     slots: shared.slots,
     health: shared.health,
     exit: shared.exit,

@@ -139,6 +139,8 @@ export interface SlotMap {
 export interface KernelSession {
   readonly kind: 'observer' | 'scheduler';
   readonly slots: SlotMap;
+  /** Each write to the cpu.weight, cpu.max or cpu.idle of a slot's cgroup moves SlotMap.limitChanges. */
+  readonly tellsLimits: boolean;
   health(): KernelHealth;
   /** Scheduler only: kind 0 while running. */
   exit(): ExitInfo;

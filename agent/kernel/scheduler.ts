@@ -33,6 +33,8 @@ export interface SchedulerSession extends KernelSession {
 
 const DETACH_LIMIT_MS = 10_000;
 const LOOK_EVERY_MS = 20;
+/** What the scheduler sets where the kernel has it (bpf/hints.bpf.h): all of them since 6.19. */
+const LIMIT_OPS = ['cgroup_set_weight', 'cgroup_set_bandwidth', 'cgroup_set_idle'];
 
 /** Loads, attaches and proves that the kernel runs our scheduler; a Failure leaves nothing attached. */
 export const openScheduler = async (options: SchedulerOptions): Promise<SchedulerSession | AttachFailure> => {
@@ -55,7 +57,8 @@ export const openScheduler = async (options: SchedulerOptions): Promise<Schedule
     if (link.code !== 'SLO_E_ATTACH_HANG') object.close();
     return link;
   }
-  return new AttachedScheduler(libbpf, object, link, shared, options.sysfs);
+  const tellsLimits = LIMIT_OPS.every((member) => options.kernelOpsMembers.includes(member));
+  return new AttachedScheduler(libbpf, object, link, shared, options.sysfs, tellsLimits);
 };
 
 /** Before load: constants, and which struct_ops to create. Answers with its name. */
@@ -80,6 +83,7 @@ export const prepareScheduler = (
 class AttachedScheduler implements SchedulerSession {
   readonly kind = 'scheduler';
   readonly slots: SharedMemory['slots'];
+  readonly tellsLimits: boolean;
   readonly #libbpf: Libbpf;
   readonly #object: BpfObject;
   readonly #link: LinkHandle;
@@ -89,12 +93,20 @@ class AttachedScheduler implements SchedulerSession {
   #last: { exit: ReturnType<KernelSession['exit']>; health: ReturnType<KernelSession['health']> } | undefined;
   #detaching: Promise<boolean> | undefined;
 
-  constructor(libbpf: Libbpf, object: BpfObject, link: LinkHandle, shared: SharedMemory, sysfs: Sysfs) {
+  constructor(
+    libbpf: Libbpf,
+    object: BpfObject,
+    link: LinkHandle,
+    shared: SharedMemory,
+    sysfs: Sysfs,
+    tellsLimits: boolean,
+  ) {
     this.#libbpf = libbpf;
     this.#object = object;
     this.#link = link;
     this.#shared = shared;
     this.#sysfs = sysfs;
+    this.tellsLimits = tellsLimits;
     this.slots = shared.slots;
   }
 

@@ -158,9 +158,15 @@ export class MappedSlotMap implements SlotMap {
   }
 
   activity(slot: number): number {
-    return (
-      this.#sum(slot, SLO_STATS.bursts) + this.#sum(slot, SLO_STATS.waitNs) + this.#sum(slot, SLO_STATS.ranNs)
-    );
+    if (this.#problem(slot)) return 0;
+    let sum = 0;
+    for (let llc = 0; llc < this.#llcCount; llc++) {
+      const at = this.#statsAt(llc, slot);
+      sum += this.#counter(at, SLO_STATS.bursts);
+      sum += this.#counter(at, SLO_STATS.waitNs);
+      sum += this.#counter(at, SLO_STATS.ranNs);
+    }
+    return sum;
   }
 
   weighSystem(weight: number): void {

@@ -1,8 +1,7 @@
 /** Renders /metrics in pieces, so that a node with thousands of pods does not hold the event loop. */
 import type { ReflectorState } from '../../kube/reflector.ts';
 import { MISS_REASONS } from '../kernel/port.ts';
-import { labelsOf } from '../plan/live-slot.ts';
-import { shedKeyOf } from '../shed/pod-facts.ts';
+import { callerKeyOf, labelsOf } from '../plan/live-slot.ts';
 import type { AgentView } from './agent-view.ts';
 import { headerText, histogramText, sampleText, singleText } from './exposition.ts';
 import type { Series } from './ledger.ts';
@@ -88,7 +87,7 @@ function* sloMetrics(view: AgentView): Generator<string> {
   yield* chunks(METRICS.reserved, slots, ({ values, entry }) =>
     sampleText(METRICS.reserved, values, entry.policy.reservedCpus),
   );
-  const levels = new Map(slots.map(({ values, entry }) => [shedKeyOf(entry.desired), values]));
+  const levels = new Map(slots.map(({ values, entry }) => [callerKeyOf(entry.desired.owner), values]));
   yield* chunks(METRICS.shedRatio, levels, ([key, [namespace, pod]]) =>
     sampleText(METRICS.shedRatio, [namespace, pod], view.board.get(key ?? '')?.shedRatio ?? 0),
   );

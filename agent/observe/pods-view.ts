@@ -3,9 +3,8 @@
 import { quotaCpusOf } from '../cgroups/cgroup-files.ts';
 import { targetName } from '../plan/claims.ts';
 import { effectiveMode } from '../plan/desired-slot.ts';
-import type { LiveSlot } from '../plan/live-slot.ts';
+import { callerKeyOf, type LiveSlot } from '../plan/live-slot.ts';
 import type { Target } from '../pods/target.ts';
-import { shedKeyOf } from '../shed/pod-facts.ts';
 import { errorText } from '../target-store.ts';
 import type { AgentView } from './agent-view.ts';
 import { quantileNs } from './histogram.ts';
@@ -19,7 +18,7 @@ const slotView = (view: AgentView, { entry, meter, cpus }: LiveSlot, nowMs: numb
   const { slo, owner } = desired;
   const recent = meter?.tenSeconds?.sum(nowMs);
   if (slo === undefined || meter === undefined || recent === undefined) return [];
-  const key = shedKeyOf(desired) ?? '';
+  const key = callerKeyOf(owner) ?? '';
   const level = view.board.get(key);
   const node = view.mode.mode;
   return [

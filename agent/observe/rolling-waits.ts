@@ -33,6 +33,8 @@ const addTo = (into: RecentWaits, counts: AddedCounts): void => {
 export class RollingWaits {
   readonly #spans: Span[];
   readonly #spanMs: number;
+  /** Number of the last span that anything was added to. */
+  #newest = Number.NEGATIVE_INFINITY;
 
   /** @param spans how many; @param spanMs how long each is. */
   constructor(spans: number, spanMs: number) {
@@ -48,6 +50,7 @@ export class RollingWaits {
     const number = Math.floor(nowMs / this.#spanMs);
     const span = this.#spans[number % this.#spans.length];
     if (span === undefined) return;
+    this.#newest = number;
     if (span.number !== number) {
       span.number = number;
       span.hist.fill(0);
@@ -55,6 +58,11 @@ export class RollingWaits {
     }
     addDelta(span.hist, hist, histBefore);
     addTo(span, counts);
+  }
+
+  /** Nothing was added within the window. */
+  isEmpty(nowMs: number): boolean {
+    return this.#newest <= Math.floor(nowMs / this.#spanMs) - this.#spans.length;
   }
 
   /** @param enough stops at the newest spans that have so many waits together; without it: the whole window. */

@@ -6,6 +6,7 @@ import { readCgroupLimits, readIsPopulated } from '../cgroups/cgroup-files.ts';
 import type { LimitsCache } from '../cgroups/cgroup-limits.ts';
 import type { Cgroup, CgroupTree } from '../cgroups/cgroup-tree.ts';
 import { systemWeight, type TopLevel } from '../cgroups/system-weight.ts';
+import type { KernelSession } from '../kernel/port.ts';
 import type { SlotKeeper } from './slot-keeper.ts';
 
 export interface LimitWatchOptions {
@@ -20,8 +21,8 @@ export interface LimitWatchOptions {
 
 /** An in-place resize must be followed within 2 s, one turn and the plan included. */
 const ENFORCE_PAUSE_MS = 1_600;
-/** Nothing but what is shown depends on it. */
-const OBSERVE_PAUSE_MS = 15_000;
+/** Nothing but what is shown depends on it, or the kernel tells of every write. */
+const SLOW_PAUSE_MS = 15_000;
 /** Cgroups in one turn: some 2 ms, and with five turns a second enough for 1,600 cgroups. */
 const READS_PER_TURN = 200;
 
@@ -43,14 +44,20 @@ export class LimitWatch {
   }
 
   /** @param toldChanges KernelHealth.limitChanges of the session. */
-  turn(isEnforcing: boolean, toldChanges: number, nowMs: number): void {
+  turn(
+    { kind, tellsLimits }: Pick<KernelSession, 'kind' | 'tellsLimits'>,
+    toldChanges: number,
+    nowMs: number,
+  ): void {
     const { limits, onChange } = this.#options;
-    const pauseMs = isEnforcing ? ENFORCE_PAUSE_MS : OBSERVE_PAUSE_MS;
+    const systemPauseMs = kind === 'scheduler' ? ENFORCE_PAUSE_MS : SLOW_PAUSE_MS;
+    const pauseMs = tellsLimits ? SLOW_PAUSE_MS : systemPauseMs;
     const told = toldChanges !== this.#toldChanges && this.#readTold(nowMs);
     this.#toldChanges = toldChanges;
     const found = limits.refresh(READS_PER_TURN, pauseMs, nowMs);
     if (told || found) onChange();
-    if (nowMs - this.#weighedAtMs >= pauseMs) this.#weigh(nowMs);
+    // Groups outside the pods have no slots, so nobody tells of them.
+    if (nowMs - this.#weighedAtMs >= systemPauseMs) this.#weigh(nowMs);
   }
 
   #readTold(nowMs: number): boolean {

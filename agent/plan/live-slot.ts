@@ -1,6 +1,7 @@
 /** A slot that a cgroup has now, and who is counted in it. */
 import type { Meter, SeriesLabels } from '../observe/ledger.ts';
 import type { ThrottleMeter } from '../observe/throttle-ledger.ts';
+import { pathKey, podKey } from '../signal/callers.ts';
 import type { DesiredSlot, SlotOwner } from './desired-slot.ts';
 import type { SlotEntry } from './slots.ts';
 
@@ -8,6 +9,8 @@ export interface LiveSlot {
   entry: SlotEntry;
   /** For whom the meters count. */
   owner: SlotOwner;
+  /** Whose shed level it counts for (callerKeyOf of `owner`). */
+  callerKey: string | undefined;
   /** undefined: it counts in its pod's slot. */
   meter: Meter | undefined;
   /** undefined: no quota was ever seen to matter. */
@@ -21,6 +24,12 @@ export interface LiveSlot {
   /** SlotMap.limitChanges that were acted on. */
   limitChanges: number;
 }
+
+/** Whose shed level a slot counts for; undefined: nobody's. */
+export const callerKeyOf = (owner: SlotOwner): string | undefined => {
+  if (owner.kind === 'pod' || owner.kind === 'container') return podKey(owner.pod.uid);
+  return owner.kind === 'path' ? pathKey(owner.target.path) : undefined;
+};
 
 export const labelsOf = (owner: SlotOwner): SeriesLabels => {
   switch (owner.kind) {

@@ -308,3 +308,27 @@ it('caps credit at several budgets of reserved time, with a floor for small rese
   expect(creditCapNs(1e6, 0.5)).toBe(250e6);
   expect(creditCapNs(1e6, 0)).toBe(50e6);
 });
+
+describe('pods at rest', () => {
+  const cpus = fc.array(fc.double({ min: 0, max: 2, noNaN: true }), { minLength: 1, maxLength: 5 });
+  const rest = (used: readonly number[]) => used.map((_, index) => demand(BigInt(index), 0));
+
+  it('have after one step of a second nearly what five steps give them', () => {
+    void fc.assert(
+      fc.property(cpus, fc.integer({ min: 1, max: 30 }), (used, ticks) => {
+        const before = steps(
+          ticks,
+          used.map((use, index) => demand(BigInt(index), use)),
+        );
+        // The first second without demand is followed in each step: what was recent may still be a change.
+        const calm = steps(5, rest(used), IDLE, before);
+        const five = steps(5, rest(used), IDLE, calm);
+        const one = stepReservation(calm, rest(used), IDLE, 5 * TICK_MS);
+        for (const [id, claim] of five.claims) {
+          expect(Math.abs((one.claims.get(id)?.meanCpus ?? 0) - claim.meanCpus)).toBeLessThan(0.05);
+          expect(Math.abs((one.claims.get(id)?.wantCpus ?? 0) - claim.wantCpus)).toBeLessThan(0.05);
+        }
+      }),
+    );
+  });
+});

@@ -11,7 +11,7 @@
  * alone, and look as if they did not fit.
  */
 import { type Claim, type DemandSample, FIRST_WANT_CPUS, mostCpus, nextClaim, sane } from './demand.ts';
-import { bringUpTo, byImportance, type Grants, type Room } from './handout.ts';
+import { bringUpTo, byImportance, type Room, type Wanter } from './handout.ts';
 
 export interface NodeShare {
   cpus: number;
@@ -57,86 +57,81 @@ export const stepReservation = (
   dtMs: number,
 ): Reservation => {
   if (!(dtMs > 0) || !(node.cpus > 0)) return before;
-  const claims = new Map(
-    samples.map((sample) => {
-      const { cgroupId } = sample;
-      const grantedCpus = before.granted.get(cgroupId) ?? 0;
-      return [cgroupId, nextClaim(sample, before.claims.get(cgroupId), grantedCpus, node.cpus, dtMs)];
-    }),
-  );
-  const granted = grantsOf(samples, claims, node);
-  return { claims, granted, ...ratiosOf(samples, claims, granted) };
+  const wanters = samples.map((sample): Wanter => {
+    const { cgroupId } = sample;
+    const grantedCpus = before.granted.get(cgroupId) ?? 0;
+    const claim = nextClaim(sample, before.claims.get(cgroupId), grantedCpus, node.cpus, dtMs);
+    return { sample, claim, grantedCpus: 0 };
+  });
+  giveOut(wanters, node);
+  return reservationOf(wanters);
 };
 
-const grantsOf = (
-  samples: readonly DemandSample[],
-  claims: ReadonlyMap<bigint, Claim>,
-  node: NodeShare,
-): Grants => {
-  const grants: Grants = new Map();
-  const groups = byImportance(samples);
-  const demandOf = ({ cgroupId }: DemandSample): number => claims.get(cgroupId)?.demandCpus ?? 0;
-  const steadyOf = ({ cgroupId }: DemandSample): number => claims.get(cgroupId)?.steadyCpus ?? 0;
-  const wantOf = ({ cgroupId }: DemandSample): number => claims.get(cgroupId)?.wantCpus ?? 0;
-  const withinRequest = (cpusOf: (sample: DemandSample) => number) => (sample: DemandSample) =>
-    Math.min(cpusOf(sample), sane(sample.requestCpus));
-  const most = node.cpus * MAX_SHARE;
-  const room: Room = { cpus: most, namespaces: namespaceRoom(samples, node) };
+const demandOf = ({ claim }: Wanter): number => claim.demandCpus;
+const steadyOf = ({ claim }: Wanter): number => claim.steadyCpus;
+const wantOf = ({ claim }: Wanter): number => claim.wantCpus;
 
-  room.cpus = Math.min(most, roomForRequests(samples, withinRequest(demandOf), node));
-  bringUpTo(grants, samples, withinRequest(demandOf), room);
-  room.cpus = Math.max(0, Math.min(most, node.cpus - sane(node.othersCpus)) - sum(grants.values()));
-  for (const equals of groups) bringUpTo(grants, equals, demandOf, room);
+const withinRequest =
+  (cpusOf: (wanter: Wanter) => number) =>
+  (wanter: Wanter): number =>
+    Math.min(cpusOf(wanter), sane(wanter.sample.requestCpus));
+
+const giveOut = (wanters: readonly Wanter[], node: NodeShare): void => {
+  const groups = byImportance(wanters);
+  const most = node.cpus * MAX_SHARE;
+  const room: Room = { cpus: most, namespaces: namespaceRoom(wanters, node) };
+
+  room.cpus = Math.min(most, roomForRequests(wanters, withinRequest(demandOf), node));
+  bringUpTo(wanters, withinRequest(demandOf), room);
+  const granted = sum(wanters.map(({ grantedCpus }) => grantedCpus));
+  room.cpus = Math.max(0, Math.min(most, node.cpus - sane(node.othersCpus)) - granted);
+  for (const equals of groups) bringUpTo(equals, demandOf, room);
   for (const headroomOf of [steadyOf, wantOf]) {
-    bringUpTo(grants, samples, withinRequest(headroomOf), room);
-    for (const equals of groups) bringUpTo(grants, equals, headroomOf, room);
+    bringUpTo(wanters, withinRequest(headroomOf), room);
+    for (const equals of groups) bringUpTo(equals, headroomOf, room);
   }
-  const headStart = (sample: DemandSample): number =>
+  const headStart = ({ sample }: Wanter): number =>
     Math.min(Math.max(sane(sample.requestCpus), FIRST_WANT_CPUS), mostCpus(sample, node.cpus));
-  for (const equals of groups) bringUpTo(grants, equals, headStart, room);
-  return grants;
+  for (const equals of groups) bringUpTo(equals, headStart, room);
 };
 
 /** Requests are promises to pods with and without an SLO; where both together exceed the node, both give way alike. */
 const roomForRequests = (
-  samples: readonly DemandSample[],
-  wantOf: (sample: DemandSample) => number,
+  wanters: readonly Wanter[],
+  cpusOf: (wanter: Wanter) => number,
   { cpus, othersCpus }: NodeShare,
 ): number => {
-  const wanted = sum(samples.map(wantOf));
+  const wanted = sum(wanters.map(cpusOf));
   const all = wanted + sane(othersCpus);
   return all > cpus ? (cpus * wanted) / all : cpus;
 };
 
-const namespaceRoom = (
-  samples: readonly DemandSample[],
-  { namespaceCapCpus }: NodeShare,
-): Map<string, number> => {
+const namespaceRoom = (wanters: readonly Wanter[], { namespaceCapCpus }: NodeShare): Map<string, number> => {
   const room = new Map<string, number>();
   if (namespaceCapCpus === undefined) return room;
-  for (const { namespace } of samples) {
+  for (const namespace of new Set(wanters.map(({ sample }) => sample.namespace))) {
     const cap = namespaceCapCpus(namespace);
     if (cap !== undefined) room.set(namespace, sane(cap));
   }
   return room;
 };
 
-const ratiosOf = (
-  samples: readonly DemandSample[],
-  claims: ReadonlyMap<bigint, Claim>,
-  granted: Grants,
-): Pick<Reservation, 'ratios' | 'ratio'> => {
+const reservationOf = (wanters: readonly Wanter[]): Reservation => {
+  const claims = new Map<bigint, Claim>();
+  const granted = new Map<bigint, number>();
   const ratios = new Map<bigint, number>();
   let needed = 0;
   let met = 0;
-  for (const { cgroupId } of samples) {
-    const mean = claims.get(cgroupId)?.meanCpus ?? 0;
-    const got = Math.min(mean, granted.get(cgroupId) ?? 0);
-    ratios.set(cgroupId, mean > NO_DEMAND_CPUS ? got / mean : 1);
+  for (const { sample, claim, grantedCpus } of wanters) {
+    const mean = claim.meanCpus;
+    const got = Math.min(mean, grantedCpus);
+    claims.set(sample.cgroupId, claim);
+    granted.set(sample.cgroupId, grantedCpus);
+    ratios.set(sample.cgroupId, mean > NO_DEMAND_CPUS ? got / mean : 1);
     needed += mean;
     met += got;
   }
-  return { ratios, ratio: needed > NO_DEMAND_CPUS ? met / needed : 1 };
+  return { claims, granted, ratios, ratio: needed > NO_DEMAND_CPUS ? met / needed : 1 };
 };
 
 const sum = (values: Iterable<number>): number => {

@@ -18,6 +18,9 @@ export interface ReserverOptions {
   namespaceCapPercent?: (namespace: string) => number | undefined;
 }
 
+/** Nobody asked for anything for so long: claims only fade, which one step a second follows as well as five. */
+const REST_AFTER_MS = 1_000;
+const REST_STEP_MS = 1_000;
 /** Reservations change a little with every step; smaller changes are not worth a write. */
 const RESERVATION_STEP_CPUS = 0.005;
 
@@ -51,6 +54,10 @@ export class Reserver {
   readonly #shortfalls = new Shortfalls();
   #reservation: Reservation = NO_RESERVATION;
   #steppedAtMs = performance.now();
+  /** Later than the last step only while everybody rests. */
+  #lookedAtMs = this.#steppedAtMs;
+  #askedAtMs = this.#steppedAtMs;
+  #slotsUsed = 0;
 
   constructor(options: ReserverOptions) {
     this.#options = options;
@@ -64,6 +71,20 @@ export class Reserver {
   step(nowMs: number): void {
     const { keeper } = this.#options;
     const demands = keeper.takeDemands();
+    if (demands.size > 0) this.#askedAtMs = nowMs;
+    const rests = nowMs - this.#askedAtMs >= REST_AFTER_MS && keeper.used === this.#slotsUsed;
+    if (rests && nowMs - this.#steppedAtMs < REST_STEP_MS) {
+      this.#lookedAtMs = nowMs;
+      return;
+    }
+    // What somebody did now was done since the last look; before that everybody rested.
+    if (demands.size > 0 && this.#lookedAtMs > this.#steppedAtMs) this.#step(new Map(), this.#lookedAtMs);
+    this.#step(demands, nowMs);
+    this.#slotsUsed = keeper.used;
+  }
+
+  #step(demands: ReadonlyMap<bigint, Demand>, nowMs: number): void {
+    const { keeper } = this.#options;
     const claimants: LiveSlot[] = [];
     const samples: DemandSample[] = [];
     let othersCpus = 0;
@@ -78,6 +99,7 @@ export class Reserver {
     const node = { cpus, othersCpus, namespaceCapCpus: (name: string) => this.#capCpus(name) };
     this.#reservation = stepReservation(this.#reservation, samples, node, nowMs - this.#steppedAtMs);
     this.#steppedAtMs = nowMs;
+    this.#lookedAtMs = nowMs;
     keeper.reserve(
       claimants.map((live) => this.#reservationOf(live)),
       nowMs,
@@ -117,6 +139,7 @@ export class Reserver {
 
   #tell(claimants: readonly LiveSlot[], nowMs: number): void {
     const { log } = this.#options;
+    if (this.#reservation.ratio === 1 && this.#shortfalls.isEmpty) return;
     const served = claimants.map((live) => this.#served(live));
     for (const { kind, served: one } of this.#shortfalls.update(served, nowMs)) {
       const { name, ...facts } = one;

@@ -28,7 +28,13 @@ const RECOVERED_RATIO = 0.99;
 const LASTING_MS = 3_000;
 
 export class Shortfalls {
+  /** Of those that are short, or seem to become so. */
   #states = new Map<string, State>();
+
+  /** There is nothing to say while everybody gets what it needs. */
+  get isEmpty(): boolean {
+    return this.#states.size === 0;
+  }
 
   /** @param served all that claim now; who is missing is forgotten without a word. */
   update(served: Iterable<Served>, nowMs: number): ShortfallNews[] {
@@ -36,6 +42,7 @@ export class Shortfalls {
     const states = new Map<string, State>();
     for (const one of served) {
       const state = this.#states.get(one.name) ?? { isShort: false, turnedAtMs: undefined };
+      if (!state.isShort && one.ratio >= SHORT_RATIO) continue;
       states.set(one.name, state);
       const turns = state.isShort ? one.ratio >= RECOVERED_RATIO : one.ratio < SHORT_RATIO;
       if (!turns) {

@@ -5,7 +5,15 @@ import type { Ledger, Meter, SeriesLabels } from '../observe/ledger.ts';
 import type { ThrottleLedger } from '../observe/throttle-ledger.ts';
 import { SYSTEM_SLOT } from './ancestry.ts';
 import { type DesiredSlot, isCounted } from './desired-slot.ts';
-import { isHot, isUnknown, type LiveSlot, labelsOf, sameLabels, sameOwner } from './live-slot.ts';
+import {
+  callerKeyOf,
+  isHot,
+  isUnknown,
+  type LiveSlot,
+  labelsOf,
+  sameLabels,
+  sameOwner,
+} from './live-slot.ts';
 import { type Demand, type ReadLimits, SlotReader } from './slot-reader.ts';
 import { type SlotEntry, SlotTable, type SlotWrite } from './slots.ts';
 
@@ -33,6 +41,7 @@ export class SlotKeeper {
   #system: Meter | undefined;
   #systemLimitChanges = 0;
   #attachedAtMs = 0;
+  #revision = 0;
 
   constructor(ledger: Ledger, throttles: ThrottleLedger) {
     this.#ledger = ledger;
@@ -48,6 +57,11 @@ export class SlotKeeper {
     return this.#attachedAtMs;
   }
 
+  /** Grows with every change of who has a slot, and of what is wanted of one. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   get used(): number {
     return this.#table.size;
   }
@@ -56,13 +70,15 @@ export class SlotKeeper {
     return this.#table.get(cgroupId);
   }
 
-  live(): IterableIterator<LiveSlot> {
-    return this.#live.values();
+  /** Can be gone through more than once. */
+  live(): Iterable<LiveSlot> {
+    return { [Symbol.iterator]: () => this.#live.values() };
   }
 
   /** A new session has no slot assigned. */
   attach(session: KernelSession | undefined, nowMs: number): void {
     this.#attachedAtMs = nowMs;
+    this.#revision += 1;
     this.#slots = session?.slots;
     this.#table = new SlotTable(this.capacity);
     this.#live.clear();
@@ -76,6 +92,7 @@ export class SlotKeeper {
 
   /** Makes the kernel agree with a whole plan. */
   apply(desired: readonly DesiredSlot[], nowMs: number): ApplyResult {
+    this.#revision += 1;
     const { writes, retryAtMs } = this.#table.reconcile(desired, nowMs);
     const result = { ...this.#writeAll(writes, nowMs), retryAtMs };
     this.#followOwners(nowMs);
@@ -84,6 +101,7 @@ export class SlotKeeper {
 
   /** Cgroups that appeared or went, between two plans. */
   applyChanges(added: readonly DesiredSlot[], removed: readonly bigint[], nowMs: number): ApplyResult {
+    this.#revision += 1;
     const releases = removed.map((cgroupId) => this.#table.remove(cgroupId, nowMs));
     const assigns = added.map((desired) => this.#table.add(desired, nowMs));
     const writes = [...releases, ...assigns].filter((write) => write !== undefined);
@@ -92,6 +110,7 @@ export class SlotKeeper {
 
   /** Pods that became known, or changed, between two plans: their slots follow, and get there where there is none. */
   applyPods(desired: readonly DesiredSlot[], nowMs: number): ApplyResult {
+    this.#revision += 1;
     const writes = desired.flatMap((wish) => {
       const known = this.#table.get(wish.cgroupId) !== undefined;
       return (known ? this.#table.change(wish) : this.#table.add(wish, nowMs)) ?? [];
@@ -175,7 +194,8 @@ export class SlotKeeper {
       ? this.#ledger.open(labelsOf(desired.owner), isHot(desired), nowMs)
       : undefined;
     const counts = { cpus: 0, wantedCpus: 0, activity: 0, limitChanges: 0 };
-    return { entry, owner: desired.owner, meter, throttle: undefined, ...counts };
+    const { owner } = desired;
+    return { entry, owner, callerKey: callerKeyOf(owner), meter, throttle: undefined, ...counts };
   }
 
   #release(slots: SlotMap, entry: SlotEntry, nowMs: number): Failure | undefined {
@@ -209,6 +229,7 @@ export class SlotKeeper {
     // What a pod did before its name was known is still its own.
     if ((isRenamed || !asBefore) && !wasUnknown) this.#reader?.readNow(live, nowMs);
     live.owner = desired.owner;
+    live.callerKey = callerKeyOf(desired.owner);
     if (isRenamed && live.throttle !== undefined)
       live.throttle = this.#throttles.open(labels, nowMs, live.throttle.last);
     if (!isCounted(desired)) live.meter = undefined;

@@ -70,8 +70,9 @@ export class SlotReader {
   }
 
   turn({ hot, others, throttles }: ReadLimits, nowMs: number): void {
-    this.#hotRound.turn(hot, (live) => isHot(live.entry.desired) && this.#readOne(live, nowMs));
-    this.#othersRound.turn(others, (live) => !isHot(live.entry.desired) && this.#readOne(live, nowMs));
+    // A meter has its last second where the slot is hot; most slots, those of containers, have no meter.
+    this.#hotRound.turn(hot, (live) => live.meter?.second !== undefined && this.#readOne(live, nowMs));
+    this.#othersRound.turn(others, (live) => live.meter?.second === undefined && this.#readOne(live, nowMs));
     this.#throttleRound.turn(throttles, (live) => this.#readThrottle(live, nowMs));
   }
 
@@ -137,6 +138,8 @@ export class SlotReader {
   /** Periods are counted where the quota is, held-back time where waits are: either may be elsewhere. */
   #readThrottle(live: LiveSlot, nowMs: number): boolean {
     const { slot, policy } = live.entry;
+    // A container without a quota that counts for its pod: neither is counted here.
+    if (live.throttle === undefined && live.meter === undefined && policy.quotaNs === 0) return false;
     const throttling = this.#slots.throttling(slot);
     if (live.throttle === undefined) {
       if (policy.quotaNs === 0 && throttling.throttledNs === 0) return false;

@@ -1,6 +1,6 @@
 /** What one pod shows in one step, and what it does about its own affairs: cpu.max, queue, CPUs of its own. Pure. */
 import { demandCpusOf, needCpus, nextOffered, type Offered } from './demand.ts';
-import { aOf, IDLE_LOOP, type Loop, SATURATED, stepLoop } from './loop.ts';
+import { aOf, IDLE_LOOP, isIdle, type Loop, SATURATED, stepLoop } from './loop.ts';
 import { NO_SEVERITY, type PodSample, type Severity, severityOf } from './severity.ts';
 import type { PodShed, ShedInput } from './shed-state.ts';
 
@@ -52,6 +52,16 @@ const stepOwn = (
     dtMs,
   );
 };
+
+const NONE = 0.001;
+
+/** While nothing is seen of the pod, judging it again would say the same. */
+export const isSettled = ({ sample, severity, offered, own }: Judged): boolean =>
+  sample.usedCpus === 0 &&
+  Math.max(severity.node, severity.quota, severity.queue) < NONE &&
+  offered.usedCpus < NONE &&
+  offered.admitted > 1 - NONE &&
+  isIdle(own);
 
 export const judge = (
   sample: PodSample,

@@ -61,8 +61,21 @@ const published = (
   };
 };
 
+/** A pod without a decision shows the node as it was at most so many rounds ago. */
+const ROUNDS_PER_DETAIL = 25;
+
+interface Entry {
+  decided: Decided;
+  level: PublishedLevel;
+  /** With its addresses, as it was handed out last. */
+  told: PodLevel | undefined;
+}
+
+/** Levels that stay as they were are the same objects as before: whoever sends them on need not compare. */
 export class LevelBoard {
-  #levels = new Map<string, PublishedLevel>();
+  readonly #entries = new Map<string, Entry>();
+  #undecided = undecided(0);
+  #round = 0;
   readonly #onTurn: (level: PublishedLevel) => void;
 
   /** @param onTurn hears of a pod that begins to shed or ends it, also where that is only computed. */
@@ -71,26 +84,37 @@ export class LevelBoard {
   }
 
   get(key: string): PublishedLevel | undefined {
-    return this.#levels.get(key);
+    return this.#entries.get(key)?.level;
   }
 
   /** @param importance of every target with an SLO; others are no callers. */
   publish(
-    decided: ReadonlyMap<string, Decided>,
+    all: ReadonlyMap<string, Decided>,
     importance: ReadonlyMap<string, number>,
     { node, dryRun }: PublishOptions,
   ): void {
-    const before = this.#levels;
-    this.#levels = new Map();
+    if (this.#round % ROUNDS_PER_DETAIL === 0) this.#undecided = undecided(node.busy);
+    this.#round += 1;
     for (const [key, ofKey] of importance) {
-      const level = published(key, ofKey, decided.get(key) ?? undecided(node.busy), dryRun);
-      this.#levels.set(key, level);
-      if (level.computedRatio > 0 !== (before.get(key)?.computedRatio ?? 0) > 0) this.#onTurn(level);
+      const decided = all.get(key) ?? this.#undecided;
+      const known = this.#entries.get(key);
+      if (known?.decided === decided && known.level.importance === ofKey) continue;
+      const level = published(key, ofKey, decided, dryRun);
+      this.#entries.set(key, { decided, level, told: undefined });
+      if (level.computedRatio > 0 !== (known?.level.computedRatio ?? 0) > 0) this.#onTurn(level);
     }
+    if (this.#entries.size > importance.size)
+      for (const key of this.#entries.keys()) if (!importance.has(key)) this.#entries.delete(key);
   }
 
   /** @param addressesOf addresses that are that pod's alone. */
   levels(addressesOf: (key: string) => readonly string[]): PodLevel[] {
-    return [...this.#levels.values()].map((level) => ({ ...level, podIps: addressesOf(level.key) }));
+    const levels: PodLevel[] = [];
+    for (const entry of this.#entries.values()) {
+      const podIps = addressesOf(entry.level.key);
+      if (entry.told?.podIps !== podIps) entry.told = { ...entry.level, podIps };
+      levels.push(entry.told);
+    }
+    return levels;
   }
 }

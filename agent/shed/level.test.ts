@@ -343,6 +343,29 @@ describe('step, whatever comes', () => {
     );
   });
 
+  it('decides the same for pods at rest whether or not it can see that they are', () => {
+    const calm = ['a', 'b'].map((key) => ({
+      ...pod(key, 50, 0, { usedCpus: 0, queueIsNews: false }),
+      slots: [],
+    }));
+    void fc.assert(
+      fc.property(history, (inputs) => {
+        let [seen, unseen] = [NO_SHED, NO_SHED];
+        for (const { pods, dtMs, ...times } of inputs) {
+          const others = pods.filter(({ key }) => key !== 'a' && key !== 'b');
+          for (let count = 0; count < 10; count += 1) {
+            seen = step(seen, inputOf({ ...times, pods: [...calm, ...others] }), dtMs);
+            const copies = calm.map((sample) => ({ ...sample }));
+            unseen = step(unseen, inputOf({ ...times, pods: [...copies, ...others] }), dtMs);
+          }
+          for (const { key } of [...calm, ...others])
+            expect(level(seen, key)).toBeCloseTo(level(unseen, key), 2);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
   it('never raises a level that no saturation confirms', () => {
     void fc.assert(
       fc.property(history, anyPods, (inputs, some) => {

@@ -8,7 +8,7 @@
  */
 import { NOTHING_OFFERED } from './demand.ts';
 import { inputsOf, reasonOf } from './explain.ts';
-import { type Judged, judge } from './judge.ts';
+import { isSettled, type Judged, judge } from './judge.ts';
 import { IDLE_LOOP, type Loop, MAX_SHED, shedOf } from './loop.ts';
 import { finite, NO_SEVERITY, type PodSample } from './severity.ts';
 import type { NodeSample, PodShed, ShedInput, ShedState } from './shed-state.ts';
@@ -22,6 +22,8 @@ const HOLD_MS = 500;
 const STALE_AFTER_MS = 2_000;
 const STALE_HALF_LIFE_MS = 2_000;
 const STALE_END_MS = 10_000;
+/** What is shown of the node beside a pod at rest is at most so many steps old. */
+const ROUNDS_PER_DETAIL = 25;
 
 export type Feed = 'kernel' | 'pressure' | 'hold' | 'gone';
 
@@ -32,9 +34,17 @@ export const feedOf = ({ kernelAgeMs, pressureAgeMs }: ShedInput): Feed => {
   return Math.min(kernelAgeMs, pressureAgeMs) <= STALE_AFTER_MS ? 'hold' : 'gone';
 };
 
+/** How a pod is judged of which nothing was or is seen; undefined: it must be looked at. */
+const restingJudged = (sample: PodSample, before: PodShed | undefined, feed: Feed): Judged | undefined => {
+  const judged = before?.judged;
+  const stays = feed === 'kernel' && before?.level === 0 && judged?.sample === sample && isSettled(judged);
+  return stays ? judged : undefined;
+};
+
 const decide = (pod: Judged, ask: Ask | undefined, input: ShedInput, feed: Feed): PodShed => {
   const { sample, severity, offered, own } = pod;
-  const base = { severity, offered, own, inputs: inputsOf(pod, input.node) };
+  const judged = feed === 'kernel' ? pod : undefined;
+  const base = { judged, severity, offered, own, inputs: inputsOf(pod, input.node) };
   const state = feed === 'pressure' ? 'degraded' : 'ok';
   if (!sample.sheddable) return { ...base, level: 0, state, reason: 'shedding is off for this pod' };
   const ownLevel = Math.min(MAX_SHED, shedOf(own.out));
@@ -65,20 +75,21 @@ const withoutFeed = (state: ShedState, input: ShedInput, feed: Feed, dtMs: numbe
   const pods = input.pods.map((sample): [string, PodShed] => {
     const before = state.pods.get(sample.key) ?? newPod(sample, input.node);
     const level = sample.sheddable ? before.level * factor : 0;
-    return [sample.key, { ...before, level, own: scaled(before.own, factor), ...told }];
+    return [sample.key, { ...before, judged: undefined, level, own: scaled(before.own, factor), ...told }];
   });
   return {
     pods: new Map(pods),
     tiers: scaledAll(state.tiers, factor),
     trusted: scaledAll(state.trusted, factor),
     busyMean: state.busyMean,
+    round: state.round + 1,
   };
 };
 
 const newPod = (sample: PodSample, node: NodeSample): PodShed => {
   const nothing = { severity: NO_SEVERITY, offered: NOTHING_OFFERED, own: IDLE_LOOP };
   const inputs = inputsOf({ sample, demandCpus: 0, ...nothing }, node);
-  return { ...nothing, level: 0, state: 'ok', reason: 'no trouble seen', inputs };
+  return { ...nothing, judged: undefined, level: 0, state: 'ok', reason: 'no trouble seen', inputs };
 };
 
 /** @param dtMs since the last step; more than a second counts as one, so that a paused agent does not jump. */
@@ -89,13 +100,19 @@ export const step = (state: ShedState, input: ShedInput, dtMs: number): ShedStat
   const busy = Math.min(1, finite(input.node.busy));
   const busyMean = state.busyMean + (busy - state.busyMean) * (1 - Math.exp(-stepMs / BUSY_TAU_MS));
   const domain = { busy, busyMean };
-  const judged = input.pods.map((sample) =>
-    judge(sample, state.pods.get(sample.key), input, feed, domain, stepMs),
-  );
-  const { tiers, trusted, asks } = stepTiers(state, judged, input, domain, stepMs);
-  const pods = judged.map((pod): [string, PodShed] => {
-    const { key, importance } = pod.sample;
-    return [key, decide(pod, asks.get(importance), input, feed)];
+  const judged = input.pods.map((sample) => {
+    const before = state.pods.get(sample.key);
+    return restingJudged(sample, before, feed) ?? judge(sample, before, input, feed, domain, stepMs);
   });
-  return { pods: new Map(pods), tiers, trusted, busyMean };
+  const { tiers, trusted, asks } = stepTiers(state, judged, input, domain, stepMs);
+  const pods = new Map<string, PodShed>();
+  judged.forEach((pod, index) => {
+    const { key, importance } = pod.sample;
+    const ask = asks.get(importance);
+    const before = state.pods.get(key);
+    const isTurn = (index + state.round) % ROUNDS_PER_DETAIL === 0;
+    const stays = before?.judged === pod && before.level === 0 && ask === undefined && !isTurn;
+    pods.set(key, stays ? before : decide(pod, ask, input, feed));
+  });
+  return { pods, tiers, trusted, busyMean, round: state.round + 1 };
 };

@@ -91,6 +91,9 @@ const moved = (before: Loop, input: LoopInput, error: number, quietMs: number, d
   return crept(before.a, input.feedForward, dtS);
 };
 
+/** Without an error it stays as it is, but for the time that passes. */
+export const isIdle = ({ a, out, quietMs }: Loop): boolean => a === 0 && out === 0 && quietMs >= REST_MS;
+
 /** @param dtMs 0 .. 1000 */
 export const stepLoop = (before: Loop, input: LoopInput, dtMs: number): Loop => {
   const error = input.confirmed ? Math.max(0, Math.log(input.severity)) : 0;

@@ -1,4 +1,5 @@
 /** What pods said of themselves lately. Nothing in a report is trusted: a bad number is no report. */
+import { podKey } from '../signal/callers.ts';
 import type { OwnReport } from './feed.ts';
 
 const FRESH_MS = 2_000;
@@ -12,17 +13,17 @@ export class OwnReports {
   take(report: OwnReport): void {
     const { queueWaitMs, receivedAtMs } = report;
     if (!Number.isFinite(queueWaitMs) || queueWaitMs < 0 || !Number.isFinite(receivedAtMs)) return;
-    this.#reports.set(report.podUid, { ...report, queueWaitMs: Math.min(MOST_MS, queueWaitMs) });
+    this.#reports.set(podKey(report.podUid), { ...report, queueWaitMs: Math.min(MOST_MS, queueWaitMs) });
   }
 
-  /** @returns undefined: none that is fresh. */
-  latest(podUid: string, nowMs: number): OwnReport | undefined {
-    const report = this.#reports.get(podUid);
+  /** @param key podKey of its uid. @returns undefined: none that is fresh. */
+  latest(key: string, nowMs: number): OwnReport | undefined {
+    const report = this.#reports.get(key);
     return report === undefined || nowMs - report.receivedAtMs > FRESH_MS ? undefined : report;
   }
 
   /** Forgets pods that are gone. */
-  keep(podUids: ReadonlySet<string>): void {
-    for (const podUid of this.#reports.keys()) if (!podUids.has(podUid)) this.#reports.delete(podUid);
+  keep(isKnown: (key: string) => boolean): void {
+    for (const key of this.#reports.keys()) if (!isKnown(key)) this.#reports.delete(key);
   }
 }

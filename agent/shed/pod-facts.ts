@@ -7,12 +7,6 @@ import { pathKey, podKey } from '../signal/callers.ts';
 import type { PodSample } from './severity.ts';
 import { slotSampleOf } from './slot-sample.ts';
 
-/** Whose level a slot counts for; undefined: nobody's. */
-export const shedKeyOf = ({ owner }: DesiredSlot): string | undefined => {
-  if (owner.kind === 'pod' || owner.kind === 'container') return podKey(owner.pod.uid);
-  return owner.kind === 'path' ? pathKey(owner.target.path) : undefined;
-};
-
 const slosOf = (pod: PodTarget) =>
   [pod.slo, ...pod.containers.map((container) => container.slo)].filter((slo) => slo !== undefined);
 
@@ -31,14 +25,25 @@ export const importanceByKey = (targets: readonly Target[]): Map<string, number>
   return byKey;
 };
 
-/** What the slots say of a pod; pressure, throttling and reports come from elsewhere. */
 export interface PodFacts {
-  sample: Omit<PodSample, 'pressure' | 'throttled' | 'queueWaitMs' | 'queueIsNews'> & {
-    /** Throttled / all periods where our scheduler applies cpu.max, which cpu.stat does not show; 0 .. 1. */
-    throttledByUs: number;
-  };
+  /**
+   * What the slots say of a pod: `throttled` where our scheduler applies cpu.max, which cpu.stat does not show.
+   * Pressure and reports come from elsewhere.
+   */
+  sample: PodSample;
   /** The pod's cgroup, from the hierarchy's root; undefined: not seen. */
   path: string | undefined;
+  /** None of its slots did anything lately: while that is so, these facts stay. */
+  isAtRest: boolean;
+}
+
+/** What `nodeFacts` looks at. */
+export interface FactsInput {
+  mode: NodeModeName;
+  live: Iterable<LiveSlot>;
+  /** Of every pod that has an SLO. */
+  importance: ReadonlyMap<string, number>;
+  nowMs: number;
 }
 
 export interface NodeFacts {
@@ -53,7 +58,7 @@ export interface NodeFacts {
 const requestCpusOf = ({ owner }: DesiredSlot): number =>
   owner.kind === 'pod' || owner.kind === 'container' ? owner.pod.cpuRequestMilli / 1000 : 0;
 
-const newFacts = (key: string, slot: DesiredSlot, importance: number): PodFacts => {
+const newFacts = (key: string, slot: DesiredSlot, importance: number, isAtRest: boolean): PodFacts => {
   const { owner } = slot;
   return {
     sample: {
@@ -64,10 +69,14 @@ const newFacts = (key: string, slot: DesiredSlot, importance: number): PodFacts 
       usedCpus: 0,
       requestCpus: requestCpusOf(slot),
       quotaCpus: undefined,
-      throttledByUs: 0,
+      pressure: undefined,
+      throttled: 0,
+      queueWaitMs: undefined,
+      queueIsNews: false,
       trustsReports: (owner.kind === 'pod' || owner.kind === 'container') && owner.pod.trustsReports === true,
     },
     path: undefined,
+    isAtRest,
   };
 };
 
@@ -89,9 +98,10 @@ const withSlot = (
       ...sample,
       usedCpus: sample.usedCpus + cpus,
       quotaCpus: isPod ? tighter(sample.quotaCpus, desired.quotaCpus) : sample.quotaCpus,
-      throttledByUs: Math.max(sample.throttledByUs, throttle?.share ?? 0),
+      throttled: Math.max(sample.throttled, throttle?.share ?? 0),
     },
     path: isPod ? path : facts.path,
+    isAtRest: facts.isAtRest,
   };
   const waits = meter?.second;
   if (slo === undefined || waits === undefined) return next;
@@ -100,34 +110,61 @@ const withSlot = (
   return { ...next, sample: { ...next.sample, slots, sheddable: sample.sheddable && slo.shed && mayShed } };
 };
 
-/** @param importance of every pod that has an SLO. */
-export const nodeFacts = (
-  mode: NodeModeName,
-  live: Iterable<LiveSlot>,
-  importance: ReadonlyMap<string, number>,
-  nowMs: number,
-): NodeFacts => {
-  const pods = new Map<string, PodFacts>();
+/** Does and waits for nothing, and is not held back. */
+const isAtRest = ({ cpus, meter, throttle }: LiveSlot, nowMs: number): boolean =>
+  cpus === 0 && !((throttle?.share ?? 0) > 0) && (meter?.second?.isEmpty(nowMs) ?? true);
+
+/** What the slots that are not at rest use, and whose they are. */
+const usage = ({ live, importance, nowMs }: FactsInput) => {
+  const awake = new Set<string>();
   const others = new Map<string, { usedCpus: number; requestCpus: number }>();
   let countedCpus = 0;
   for (const slot of live) {
-    const { desired } = slot.entry;
-    const key = shedKeyOf(desired) ?? '';
-    const ofKey = importance.get(key);
+    if (isAtRest(slot, nowMs)) continue;
     countedCpus += slot.cpus;
-    if (ofKey !== undefined) {
-      pods.set(key, withSlot(pods.get(key) ?? newFacts(key, desired, ofKey), slot, mode, nowMs));
+    const key = slot.callerKey ?? '';
+    if (importance.has(key)) {
+      awake.add(key);
       continue;
     }
-    const other = others.get(key) ?? { usedCpus: 0, requestCpus: requestCpusOf(desired) };
+    const other = others.get(key) ?? { usedCpus: 0, requestCpus: requestCpusOf(slot.entry.desired) };
     other.usedCpus += slot.cpus;
     others.set(key, other);
   }
-  const used = [...others.values()];
+  return { awake, others: [...others.values()], countedCpus };
+};
+
+const podsOf = (
+  { mode, live, importance, nowMs }: FactsInput,
+  awake: ReadonlySet<string>,
+  known: ReadonlyMap<string, PodFacts> | undefined,
+): Map<string, PodFacts> => {
+  const pods = new Map(known);
+  const due = new Set(awake);
+  for (const [key, facts] of pods) if (!facts.isAtRest) due.add(key);
+  if (known !== undefined && due.size === 0) return pods;
+  for (const key of due) pods.delete(key);
+  for (const slot of live) {
+    const key = slot.callerKey;
+    if (key === undefined || (known !== undefined && !due.has(key))) continue;
+    const ofKey = importance.get(key);
+    if (ofKey === undefined) continue;
+    const facts = pods.get(key) ?? newFacts(key, slot.entry.desired, ofKey, !awake.has(key));
+    pods.set(key, withSlot(facts, slot, mode, nowMs));
+  }
+  return pods;
+};
+
+/**
+ * @param known of the step before, of the same slots in the same mode: pods that were and are at rest stay as they are.
+ *   undefined: looks at every pod.
+ */
+export const nodeFacts = (input: FactsInput, known?: ReadonlyMap<string, PodFacts>): NodeFacts => {
+  const { awake, others, countedCpus } = usage(input);
   return {
-    pods,
-    othersCpus: used.reduce((sum, { usedCpus }) => sum + usedCpus, 0),
-    othersWithinRequestCpus: used.reduce(
+    pods: podsOf(input, awake, known),
+    othersCpus: others.reduce((sum, { usedCpus }) => sum + usedCpus, 0),
+    othersWithinRequestCpus: others.reduce(
       (sum, { usedCpus, requestCpus }) => sum + Math.min(usedCpus, requestCpus),
       0,
     ),

@@ -3,7 +3,7 @@ import type { SlotStats } from '../kernel/port.ts';
 import { bucketOf, HIST_BUCKETS } from '../observe/histogram.ts';
 import { Ledger } from '../observe/ledger.ts';
 import type { DesiredSlot } from '../plan/desired-slot.ts';
-import { type LiveSlot, labelsOf } from '../plan/live-slot.ts';
+import { callerKeyOf, type LiveSlot, labelsOf } from '../plan/live-slot.ts';
 import type { PodTarget } from '../pods/target.ts';
 import { LevelBoard } from './level-board.ts';
 import { importanceByKey } from './pod-facts.ts';
@@ -63,6 +63,7 @@ class PodSlot {
     this.live = {
       entry: { slot: 1, desired, policy, round: 0 },
       owner,
+      callerKey: callerKeyOf(owner),
       meter: this.#ledger.open(labelsOf(owner), pod.slo !== undefined, 0),
       throttle: undefined,
       cpus,
@@ -97,7 +98,7 @@ const noTotals = (): undefined => undefined;
 class Bench {
   readonly turns: string[] = [];
   readonly loop: ShedLoop;
-  readonly #pods: readonly PodTarget[];
+  readonly #importance: ReadonlyMap<string, number>;
   nowMs = 10_000;
 
   constructor(
@@ -105,7 +106,7 @@ class Bench {
     dryRun = false,
     readTotals: (path: string) => PressureTotals | undefined = noTotals,
   ) {
-    this.#pods = pods;
+    this.#importance = importanceByKey(pods);
     const board = new LevelBoard(({ podUid, computedRatio }) =>
       this.turns.push(`${podUid} ${computedRatio > 0 ? 'sheds' : 'is open'}`),
     );
@@ -114,8 +115,16 @@ class Bench {
 
   tick(live: readonly LiveSlot[], more: Partial<ShedTick> = {}): void {
     this.nowMs += TICK_MS;
-    const importance = importanceByKey(this.#pods);
-    const preset = { mode: 'advisory', live, importance, nodeBusy: 1, cpus: 2, kernelAgeMs: 0 } as const;
+    const importance = this.#importance;
+    const preset = {
+      mode: 'advisory',
+      live,
+      revision: 0,
+      importance,
+      nodeBusy: 1,
+      cpus: 2,
+      kernelAgeMs: 0,
+    } as const;
     this.loop.tick({ ...preset, nowMs: this.nowMs, ...more });
   }
 
@@ -206,5 +215,70 @@ describe('the loop from slots to levels', () => {
     expect(bench.shed('low')).toBe(0);
     bench.tick([], { importance: new Map() });
     expect(bench.loop.board.get('pod/low')).toBeUndefined();
+  });
+});
+
+describe('pods at rest', () => {
+  const pods = [podOf('vip', 90), podOf('low', 10)];
+  const slotsOf = (bench: Bench, ticks: number): PodSlot[] => {
+    const slots = pods.map((pod) => new PodSlot(pod, 0));
+    for (let tick = 0; tick < ticks; tick += 1) bench.tick(slots.map(({ live }) => live));
+    return slots;
+  };
+  const levelOf = (bench: Bench, name: string) =>
+    bench.loop.board.levels(() => []).find(({ podUid }) => podUid === name);
+
+  it('keep the very level that they had, and their files are not read', () => {
+    let reads = 0;
+    const bench = new Bench(pods, false, () => {
+      reads += 1;
+      return undefined;
+    });
+    const live = slotsOf(bench, 60).map((slot) => slot.live);
+    const before = bench.loop.board.get('pod/low');
+    let same = 0;
+    for (let tick = 0; tick < 25; tick += 1) {
+      bench.tick(live);
+      if (bench.loop.board.get('pod/low') === before) same += 1;
+    }
+    expect(same).toBeGreaterThan(0);
+    expect(reads).toBe(0);
+    expect(bench.loop.board.get('pod/low')).toMatchObject({ state: 'ok', shedRatio: 0 });
+  });
+
+  it('show how busy the node is within five seconds', () => {
+    const bench = new Bench(pods);
+    const live = slotsOf(bench, 60).map((slot) => slot.live);
+    for (let tick = 0; tick < 25; tick += 1) bench.tick(live, { nodeBusy: 0.25 });
+    expect(levelOf(bench, 'low')?.inputs.nodeBusy).toBe(0.25);
+  });
+
+  it('refuse like all of their kind in the step in which a more important pod is in trouble', () => {
+    const late = (restingTicks: number): number => {
+      const bench = new Bench(pods);
+      const [vip, low] = slotsOf(bench, restingTicks);
+      if (vip === undefined || low === undefined) return Number.NaN;
+      vip.live.cpus = 2;
+      for (let tick = 0; tick < 4; tick += 1) {
+        vip.count(40, 100, bench.nowMs + TICK_MS);
+        bench.tick([vip.live, low.live]);
+      }
+      return bench.shed('low');
+    };
+    expect(late(60)).toBeGreaterThan(0);
+    expect(late(60)).toBe(late(1));
+  });
+
+  it('are looked at again when a plan changed what is wanted of them', () => {
+    const bench = new Bench(pods);
+    const slots = slotsOf(bench, 60);
+    const live = slots.map((slot) => slot.live);
+    const [, low] = slots;
+    if (low !== undefined)
+      low.live.entry.desired = { ...low.live.entry.desired, slo: podOf('low', 10, {}).slo };
+    const { slo } = low?.live.entry.desired ?? {};
+    if (slo !== undefined) slo.shed = false;
+    for (let tick = 0; tick < 25; tick += 1) bench.tick(live, { revision: 1 });
+    expect(bench.loop.board.get('pod/low')?.reason).toBe('shedding is off for this pod');
   });
 });

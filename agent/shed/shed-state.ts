@@ -1,6 +1,7 @@
 /** What the shed controller remembers from step to step, and what a step gets. */
 import type { Offered } from './demand.ts';
 import type { ShedInputs, ShedStateName } from './feed.ts';
+import type { Judged } from './judge.ts';
 import type { Loop } from './loop.ts';
 import type { PodSample, Severity } from './severity.ts';
 
@@ -24,6 +25,8 @@ export interface ShedInput {
 }
 
 export interface PodShed {
+  /** By the kernel's counters, in this step; undefined: by something else, or not at all. */
+  judged: Judged | undefined;
   severity: Severity;
   offered: Offered;
   /** Because of what is the pod's own affair. */
@@ -41,6 +44,14 @@ export interface ShedState {
   tiers: ReadonlyMap<number, Loop>;
   trusted: ReadonlyMap<number, Loop>;
   busyMean: number;
+  /** Steps so far: pods at rest take turns. */
+  round: number;
 }
 
-export const NO_SHED: ShedState = { pods: new Map(), tiers: new Map(), trusted: new Map(), busyMean: 0 };
+export const NO_SHED: ShedState = {
+  pods: new Map(),
+  tiers: new Map(),
+  trusted: new Map(),
+  busyMean: 0,
+  round: 0,
+};

@@ -109,10 +109,19 @@ describe('differences between rounds', () => {
 
   it('carry reasons and numbers of every pod within five rounds, and nothing twice in between', () => {
     const delta = new RoundDelta();
-    const levels = Array.from({ length: 10 }, (_, index) => podLevel(`p${index}`, [], 0));
-    expect(delta.next(levels).levels).toHaveLength(10);
-    const rounds = Array.from({ length: 5 }, () => delta.next(levels).levels);
+    const levels = () => Array.from({ length: 10 }, (_, index) => podLevel(`p${index}`, [], 0));
+    expect(delta.next(levels()).levels).toHaveLength(10);
+    const rounds = Array.from({ length: 5 }, () => delta.next(levels()).levels);
     expect(rounds.map((round) => round.length)).toEqual([2, 2, 2, 2, 2]);
     expect(new Set(rounds.flat().map(({ key }) => key)).size).toBe(10);
+  });
+
+  it('hold nothing of a level that is the very same as before, and all that was not sent of one that changed', () => {
+    const delta = new RoundDelta();
+    const [calm, told] = [podLevel('a', [], 0), podLevel('b', [], 0)];
+    delta.next([calm, told]);
+    const changed = { ...told, reason: 'new' };
+    const rounds = Array.from({ length: 10 }, () => delta.next([calm, changed]).levels);
+    expect(rounds.flat()).toEqual([changed]);
   });
 });

@@ -42,6 +42,8 @@ export class LevelTable {
   readonly #waiters = new Map<string, Set<() => void>>();
   #seq = 0;
   #heardMs: number | undefined;
+  /** Some are told less than was said. */
+  #isAged = false;
 
   get size(): number {
     return this.#levels.size;
@@ -67,20 +69,23 @@ export class LevelTable {
 
   take({ full, levels, gone }: LevelUpdate, nowMs: number): void {
     this.#heardMs = nowMs;
-    if (full) {
+    for (const key of gone) this.#forget(key);
+    for (const said of levels) this.#say(said, said.shedRatio, said.state);
+    if (full && this.#levels.size > levels.length) {
       const kept = new Set(levels.map((level) => level.key));
       for (const key of this.#levels.keys()) if (!kept.has(key)) this.#forget(key);
     }
-    for (const key of gone) this.#forget(key);
-    for (const said of levels) this.#say(said, said.shedRatio, said.state);
     // Those that nothing was said of are as they were said, without what age had taken.
-    if (!full) for (const { said } of this.#levels.values()) this.#say(said, said.shedRatio, said.state);
+    if (!full && this.#isAged)
+      for (const { said } of this.#levels.values()) this.#say(said, said.shedRatio, said.state);
+    this.#isAged = false;
   }
 
   /** Lets levels age; call it a few times a second. */
   age(nowMs: number): void {
     const ageMs = this.ageMs(nowMs);
     if (ageMs <= STALE_MS || ageMs === Number.POSITIVE_INFINITY) return;
+    this.#isAged = true;
     const left = freshness(ageMs);
     for (const { said } of this.#levels.values()) this.#say(said, said.shedRatio * left, 'stale');
   }

@@ -14,20 +14,27 @@ const tellsTheSame = (a: PodLevel, b: PodLevel): boolean =>
   a.podIps.every((ip, index) => ip === b.podIps[index]);
 
 export class RoundDelta {
-  #sent = new Map<string, PodLevel>();
+  readonly #sent = new Map<string, PodLevel>();
   #round = 0;
 
-  /** @returns the difference to the round before. */
+  /** @returns the difference to the round before; a level that is the same object as before is no news. */
   next(levels: readonly PodLevel[]): LevelUpdate {
     this.#round += 1;
-    const now = new Map(levels.map((level) => [level.key, level]));
-    const gone = [...this.#sent.keys()].filter((key) => !now.has(key));
     const changed = levels.filter((level, index) => {
-      const before = this.#sent.get(level.key);
+      const sent = this.#sent.get(level.key);
+      if (sent === level) return false;
       const isTurn = index % ROUNDS_PER_DETAIL === this.#round % ROUNDS_PER_DETAIL;
-      return before === undefined || isTurn || !tellsTheSame(level, before);
+      return sent === undefined || isTurn || !tellsTheSame(level, sent);
     });
-    this.#sent = now;
-    return { full: false, levels: changed, gone };
+    for (const level of changed) this.#sent.set(level.key, level);
+    return { full: false, levels: changed, gone: this.#gone(levels) };
+  }
+
+  #gone(levels: readonly PodLevel[]): string[] {
+    if (this.#sent.size === levels.length) return [];
+    const now = new Set(levels.map(({ key }) => key));
+    const gone = [...this.#sent.keys()].filter((key) => !now.has(key));
+    for (const key of gone) this.#sent.delete(key);
+    return gone;
   }
 }

@@ -23,6 +23,7 @@ export type SignalServiceOptions = Pick<AgentOptions, 'signalAddress' | 'signalD
 
 const MAX_CONNECTIONS = 4_096;
 const POD_KEY = podKey('');
+const NO_ADDRESSES: readonly string[] = [];
 
 const hostAddresses = (): string[] =>
   Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
@@ -69,7 +70,7 @@ export class SignalService {
 
   /** @returns addresses that are that pod's alone. */
   addressesOf(key: string): readonly string[] {
-    return this.#ips.get(key) ?? [];
+    return this.#ips.get(key) ?? NO_ADDRESSES;
   }
 
   setPods(pods: Iterable<PodTarget>): void {

@@ -29,6 +29,7 @@ import { MappedSlotMap } from '../../agent/kernel/slot-map.ts';
 export class FakeKernel implements KernelSession {
   readonly kind: 'observer' | 'scheduler';
   readonly slots: MappedSlotMap;
+  tellsLimits = false;
   /** cgroup id -> slot, as the kernel would look it up. */
   readonly indexed = new Map<bigint, number>();
   /** Set to make the next index writes fail, as a full hash map would. */
