@@ -50,6 +50,7 @@ export const ofKind = <T = Manifest>(objects: readonly Manifest[], kind: string)
 export interface Workload {
   id: string;
   labels: Record<string, string>;
+  annotations: Record<string, string>;
   pod: V1PodSpec;
 }
 
@@ -61,13 +62,15 @@ interface Templated {
 export const workloadsOf = (objects: readonly Manifest[]): Workload[] =>
   objects.flatMap((object): Workload[] => {
     if (object.kind === 'Pod') {
-      return [{ id: idOf(object), labels: object.metadata.labels ?? {}, pod: object.spec as V1PodSpec }];
+      const { labels = {}, annotations = {} } = object.metadata;
+      return [{ id: idOf(object), labels, annotations, pod: object.spec as V1PodSpec }];
     }
     if (!['DaemonSet', 'Deployment', 'Job', 'CronJob'].includes(object.kind)) return [];
     const { spec } = object as Manifest & Templated;
     const template = spec.jobTemplate?.spec.template ?? spec.template;
     if (template?.spec === undefined) return [];
-    return [{ id: idOf(object), labels: template.metadata?.labels ?? {}, pod: template.spec }];
+    const { labels = {}, annotations = {} } = template.metadata ?? {};
+    return [{ id: idOf(object), labels, annotations, pod: template.spec }];
   });
 
 export const containersOf = ({ pod }: Workload): V1Container[] => [

@@ -7,6 +7,7 @@ import type {
   V1ServiceSpec,
 } from '@kubernetes/client-node';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { resolve } from '../../slo/resolve.ts';
 import {
   containersOf,
   idOf,
@@ -99,6 +100,18 @@ describe.each(OVERLAYS)('overlay %s', (overlay) => {
         for (const { httpGet } of probes)
           expect(container.ports?.map(({ name }) => name)).toContain(httpGet?.port);
       }
+    }
+  });
+
+  it('gives the container that answers the pods a budget of its own, and names no container that is not there', () => {
+    for (const workload of workloads()) {
+      const containerNames = containersOf(workload).map(({ name }) => name);
+      const { pod, containers, problems } = resolve({ annotations: workload.annotations, containerNames });
+      expect([workload.id, pod, problems]).toEqual([workload.id, undefined, []]);
+      const expected = containerNames.includes('signal') ? [['signal', { budgetMs: 2, importance: 90 }]] : [];
+      expect(
+        [...containers].map(([name, { budgetMs, importance }]) => [name, { budgetMs, importance }]),
+      ).toEqual(expected);
     }
   });
 
