@@ -52,21 +52,24 @@ export function apiServerFlags(ports: Ports, credentials: Credentials, hasContro
 }
 
 /** Node objects here have no heartbeat, so nothing may judge nodes by it; nothing is routed. */
-const CONTROLLERS = '*,-nodelifecycle,-nodeipam,-route,-cloud-node-lifecycle,-ttl';
+const UNWANTED_CONTROLLERS = ['nodelifecycle', 'nodeipam', 'ttl'];
+/** Off unless a cloud is named; unknown since cloud providers left the source. */
+const CLOUD_CONTROLLERS = ['route', 'cloud-node-lifecycle'];
 
 export interface FlagContext {
   credentials: Credentials;
   /** For certificates that the programs make themselves. */
   dir: string;
-  /** Until 1.24 they serve plain HTTP, too, unless told not to. */
-  hasInsecurePort: boolean;
+  /** Before 1.24: serves plain HTTP, too, unless told not to, and knows controllers of clouds. */
+  isOld: boolean;
 }
 
 export function controllerManagerFlags(ports: Ports, context: FlagContext): string[] {
   const { credentials } = context;
+  const unwanted = [...UNWANTED_CONTROLLERS, ...(context.isOld ? CLOUD_CONTROLLERS : [])];
   return [
     ...commonFlags('controller-manager', ports.controllerManager, context),
-    `--controllers=${CONTROLLERS}`,
+    `--controllers=${['*', ...unwanted.map((name) => `-${name}`)].join(',')}`,
     '--use-service-account-credentials=true',
     `--service-account-private-key-file=${credentials.serviceAccountKeyFile}`,
     `--root-ca-file=${credentials.caFile}`,
@@ -81,7 +84,7 @@ export const schedulerFlags = (ports: Ports, context: FlagContext): string[] =>
 function commonFlags(
   user: UserName,
   port: number,
-  { credentials, dir, hasInsecurePort }: FlagContext,
+  { credentials, dir, isOld }: FlagContext,
 ): string[] {
   return [
     ...['kubeconfig', 'authentication-kubeconfig', 'authorization-kubeconfig'].map(
@@ -89,7 +92,7 @@ function commonFlags(
     ),
     '--bind-address=127.0.0.1',
     `--secure-port=${port}`,
-    ...(hasInsecurePort ? ['--port=0'] : []),
+    ...(isOld ? ['--port=0'] : []),
     `--cert-dir=${join(dir, user)}`,
     '--leader-elect=false',
   ];

@@ -151,7 +151,7 @@ export class ControlPlane {
     const context = {
       credentials: this.credentials,
       dir: this.#options.dir,
-      hasInsecurePort: !this.atLeast(1, 24),
+      isOld: !this.atLeast(1, 24),
     };
     const starts = [
       {
