@@ -118,6 +118,7 @@ export class Agent {
       log,
       cpus: () => this.#cpus,
       namespaceCapPercent: (namespace) => this.#targets.reservationCapPercent(namespace),
+      systemShare: () => this.#limits.systemShare,
     });
     this.#limits = new LimitWatch({
       tree,
@@ -310,6 +311,7 @@ export class Agent {
       throttles: () => this.#throttles.series(),
       plan: planner.latest,
       reservation: this.#reserver.reservation,
+      systemReservedCpus: this.#reserver.systemReservedCpus,
       slotsUsed: this.#keeper.used,
       slotsCapacity: this.#keeper.capacity,
       board: this.#shed.board,

@@ -21,14 +21,24 @@ struct reservation {
 	u64 cgroup_id;
 };
 
-/* A container draws on its pod's credit; system work on the system's own. */
+/*
+ * A container draws on its pod's credit; system work on the system's own, which the agent
+ * raises where daemons need more, and which is never less than system_reserved.
+ */
 static __always_inline void reservation_of(struct slo_policy *policy, u32 slot, struct reservation *r)
 {
 	u32 pool = slot == SLO_SLOT_SYSTEM ? slot : policy->credit_slot;
 	struct slo_policy *owner = policy;
 
 	if (slot == SLO_SLOT_SYSTEM) {
-		*r = (struct reservation){ slot, system_reserved, SYSTEM_CREDIT_CAP_NS, 1 };
+		u32 cpus_fp = policy->reserved_cpus;
+		u64 cap_ns = policy->credit_cap_ns;
+
+		if (cpus_fp < system_reserved)
+			cpus_fp = system_reserved;
+		if (cap_ns < SYSTEM_CREDIT_CAP_NS)
+			cap_ns = SYSTEM_CREDIT_CAP_NS;
+		*r = (struct reservation){ slot, cpus_fp, cap_ns, 1 };
 		return;
 	}
 	if (pool != slot)

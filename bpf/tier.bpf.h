@@ -159,6 +159,9 @@ static __always_inline void charge(struct task_struct *p, struct task_ctx *task,
 	if (is_limited(p, at->policy))
 		charge_quotas(at->slot, llc, used_ns, now);
 	if (task->tier == TIER_DEADLINE) {
+		/* kernel threads are system work by their slot: what they use is not the daemons' */
+		if (is_exempt_from_credit(p))
+			return;
 		reservation_of(at->slo, at->slo_slot, &r);
 		credit_draw(&r, used_ns);
 	} else if (!task->demoted) {

@@ -108,9 +108,11 @@ const volatile u32 victim_scan = 8;
 
 /*
  * Deadline of system work: tasks outside the pods' tree (kubelet, runtime, sshd), from when
- * they wake. Shorter: it goes before pods with tight budgets, too. Risk of longer: slow probes.
+ * they wake. Go programs hand work from thread to thread in bursts of a millisecond or two:
+ * on a full node each waits until its deadline is near, and with 20 ms here kubelet waits ten
+ * times as long as it runs. Shorter: it goes before the tightest budgets.
  */
-const volatile u64 system_deadline_ns = 20 * NSEC_PER_MSEC;
+const volatile u64 system_deadline_ns = 4 * NSEC_PER_MSEC;
 
 /*
  * Deadline of the agent itself, which acts a few times a second and is in no hurry within
@@ -120,8 +122,9 @@ const volatile u64 system_deadline_ns = 20 * NSEC_PER_MSEC;
 const volatile u64 agent_deadline_ns = 250 * NSEC_PER_MSEC;
 
 /*
- * CPUs (<< SLO_CPU_SHIFT) that system work may use with a deadline; beyond it is fair
- * work. Too little: kubelet waits behind pods. Too much: a runaway daemon breaks budgets.
+ * CPUs (<< SLO_CPU_SHIFT) that system work may use with a deadline, at least; the agent
+ * gives it more as it needs more. Beyond that it is fair work, behind the pods' deadlines.
+ * Too little: kubelet waits until the agent has noticed.
  */
 const volatile u32 system_reserved = 1u << (SLO_CPU_SHIFT - 3);
 

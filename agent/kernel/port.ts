@@ -129,6 +129,8 @@ export interface SlotMap {
   activity(slot: number): number;
   /** What everything outside the pods weighs (cpu.weight); slot 0, which is no cgroup and is never assigned. */
   weighSystem(weight: number): void;
+  /** What it may use with a deadline; the kernel side's own minimum holds besides (bpf: system_reserved). */
+  reserveSystem(reservedCpus: number, creditCapNs: number): void;
   /** How often the kernel told of a write to the slot's cpu.weight, cpu.max or cpu.idle. */
   limitChanges(slot: number): number;
   /** What the kernel's index holds now, by cgroup id (tests, leak checks, restart). */

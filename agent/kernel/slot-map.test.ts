@@ -204,10 +204,16 @@ describe('MappedSlotMap', () => {
     expect(new Set(seen).size).toBe(3);
   });
 
-  it('weighs the system without assigning its slot', () => {
+  it('weighs the system and reserves for it without assigning its slot', () => {
     const kernel = new FakeKernel();
     kernel.slots.weighSystem(300);
-    expect(kernel.system).toEqual({ weight: 300, parentSlot: NO_SLOT });
+    kernel.slots.reserveSystem(0.75, 75e6);
+    expect(kernel.system).toEqual({
+      weight: 300,
+      parentSlot: NO_SLOT,
+      reservedCpus: 0.75,
+      creditCapNs: 75e6,
+    });
     expect(kernel.slots.index().size).toBe(0);
   });
 
@@ -218,6 +224,7 @@ describe('MappedSlotMap', () => {
     slots.publish();
     slots.beat(1n);
     slots.weighSystem(100);
+    slots.reserveSystem(1, 1e8);
     slots.update(2, policy(1n));
     expect(slots.assign(2, policy(1n))?.code).toBe('SLO_E_CLOSED');
     expect(slots.release(2, 1n)?.code).toBe('SLO_E_CLOSED');

@@ -175,6 +175,12 @@ export class MappedSlotMap implements SlotMap {
     this.#store32(SYSTEM_SLOT, SLO_POLICY.weight, toU32(weight));
   }
 
+  reserveSystem(reservedCpus: number, creditCapNs: number): void {
+    if (this.#closed) return;
+    this.#store64(SYSTEM_SLOT, SLO_POLICY.creditCapNs, toU64(creditCapNs));
+    this.#store32(SYSTEM_SLOT, SLO_POLICY.reservedCpus, toU32(reservedCpus * 2 ** SLO_CPU_SHIFT));
+  }
+
   index(): Map<bigint, number> {
     return this.#closed ? new Map() : this.#index.entries();
   }

@@ -33,6 +33,8 @@ export interface AgentView {
   throttles: () => Iterable<ThrottleSeries>;
   plan: Plan;
   reservation: Reservation;
+  /** For everything outside the pods. */
+  systemReservedCpus: number;
   slotsUsed: number;
   slotsCapacity: number;
   board: LevelBoard;

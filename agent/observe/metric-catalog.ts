@@ -68,7 +68,7 @@ export const METRICS = {
     name: 'scx_slo_reserved_cpus',
     type: 'gauge',
     labels: POD,
-    help: 'CPUs reserved in the deadline tier.',
+    help: 'CPUs reserved in the deadline tier; pod="(system)": for what runs outside the pods.',
   },
   shedRatio: {
     name: 'scx_slo_shed_ratio',

@@ -18,6 +18,7 @@ const view = (ledger: Ledger): AgentView => ({
   throttles: () => [],
   plan: { slots: [], unresolved: [], conflicts: [], evicted: [], claims: NO_CLAIMS },
   reservation: NO_RESERVATION,
+  systemReservedCpus: 0.3,
   slotsUsed: 0,
   slotsCapacity: 16_384,
   board: new LevelBoard(),

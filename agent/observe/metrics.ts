@@ -1,7 +1,7 @@
 /** Renders /metrics in pieces, so that a node with thousands of pods does not hold the event loop. */
 import type { ReflectorState } from '../../kube/reflector.ts';
 import { MISS_REASONS } from '../kernel/port.ts';
-import { callerKeyOf, labelsOf } from '../plan/live-slot.ts';
+import { callerKeyOf, labelsOf, SYSTEM_LABELS } from '../plan/live-slot.ts';
 import type { AgentView } from './agent-view.ts';
 import { headerText, histogramText, sampleText, singleText } from './exposition.ts';
 import type { Series } from './ledger.ts';
@@ -84,8 +84,10 @@ function* sloMetrics(view: AgentView): Generator<string> {
   yield* chunks(METRICS.importance, slots, ({ values, slo }) =>
     sampleText(METRICS.importance, values, slo.importance),
   );
-  yield* chunks(METRICS.reserved, slots, ({ values, entry }) =>
-    sampleText(METRICS.reserved, values, entry.policy.reservedCpus),
+  const reserved = slots.map(({ values, entry }) => ({ values, cpus: entry.policy.reservedCpus }));
+  const system = { values: ['', SYSTEM_LABELS.pod, ''], cpus: view.systemReservedCpus };
+  yield* chunks(METRICS.reserved, [system, ...reserved], ({ values, cpus }) =>
+    sampleText(METRICS.reserved, values, cpus),
   );
   const levels = new Map(slots.map(({ values, entry }) => [callerKeyOf(entry.desired.owner), values]));
   yield* chunks(METRICS.shedRatio, levels, ([key, [namespace, pod]]) =>

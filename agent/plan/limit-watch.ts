@@ -31,9 +31,15 @@ export class LimitWatch {
   #toldChanges = 0;
   #weighedAtMs = Number.NEGATIVE_INFINITY;
   #systemWeight = 0;
+  #systemShare = 1;
 
   constructor(options: LimitWatchOptions) {
     this.#options = options;
+  }
+
+  /** Of the node's CPU time, what the kernel would give everything outside the pods while all compete; 0 .. 1. */
+  get systemShare(): number {
+    return this.#systemShare;
   }
 
   /** A new session counts from zero and knows nothing. */
@@ -71,16 +77,26 @@ export class LimitWatch {
     const { keeper } = this.#options;
     this.#weighedAtMs = nowMs;
     const weight = systemWeight(this.#systemGroups(), (path) => this.#topLevel(path));
+    this.#systemShare = weight / (weight + this.#othersWeight());
     if (weight === this.#systemWeight) return;
     this.#systemWeight = weight;
     keeper.weighSystem(weight);
   }
 
   *#systemGroups(): Iterable<Cgroup> {
-    const { tree, keeper } = this.#options;
-    for (const cgroup of tree.topLevel()) {
-      if (cgroup.place.kind !== 'pods-root' && keeper.get(cgroup.id) === undefined) yield cgroup;
-    }
+    for (const cgroup of this.#options.tree.topLevel()) if (this.#isSystem(cgroup)) yield cgroup;
+  }
+
+  #isSystem({ id, place }: Cgroup): boolean {
+    return place.kind !== 'pods-root' && this.#options.keeper.get(id) === undefined;
+  }
+
+  /** Of the pods' root, and of what else has a slot beside it. */
+  #othersWeight(): number {
+    const { tree, limits } = this.#options;
+    let sum = 0;
+    for (const cgroup of tree.topLevel()) if (!this.#isSystem(cgroup)) sum += limits.get(cgroup.id).weight;
+    return sum;
   }
 
   #topLevel(path: string): TopLevel {

@@ -31,6 +31,9 @@ export const callerKeyOf = (owner: SlotOwner): string | undefined => {
   return owner.kind === 'path' ? pathKey(owner.target.path) : undefined;
 };
 
+/** Of everything outside the pods, which has a slot and is no cgroup. */
+export const SYSTEM_LABELS: SeriesLabels = { namespace: '', pod: '(system)', container: '' };
+
 export const labelsOf = (owner: SlotOwner): SeriesLabels => {
   switch (owner.kind) {
     case 'pod':

@@ -15,6 +15,8 @@ import { bringUpTo, byImportance, type Room, type Wanter } from './handout.ts';
 
 export interface NodeShare {
   cpus: number;
+  /** What the node's daemons need, and get before any pod (system-reservation.ts); undefined: nothing. */
+  systemCpus?: number;
   /** What pods without an SLO can use of their CPU requests now; (2) to (4) never take that. */
   othersCpus: number;
   /** Most CPUs that the pods of a namespace may have reserved in all; undefined: any. */
@@ -41,6 +43,13 @@ export const NO_RESERVATION: Reservation = {
 
 /** The rest is for the kernel, daemons and the floor of the fair tier (architecture, claims on CPU). */
 export const MAX_SHARE = 0.78;
+
+/** The floor of the fair tier (bpf/tunables.bpf.h: floor_share). */
+const FLOOR_SHARE = 0.1;
+
+/** What pods may claim in all: daemons that need more than usual need it of that. */
+const mostFor = ({ cpus, systemCpus = 0 }: NodeShare): number =>
+  Math.max(0, Math.min(cpus * MAX_SHARE, cpus * (1 - FLOOR_SHARE) - sane(systemCpus)));
 
 /** Less demand than this says nothing about whether it fits. */
 const NO_DEMAND_CPUS = 0.001;
@@ -78,7 +87,7 @@ const withinRequest =
 
 const giveOut = (wanters: readonly Wanter[], node: NodeShare): void => {
   const groups = byImportance(wanters);
-  const most = node.cpus * MAX_SHARE;
+  const most = mostFor(node);
   const room: Room = { cpus: most, namespaces: namespaceRoom(wanters, node) };
 
   room.cpus = Math.min(most, roomForRequests(wanters, withinRequest(demandOf), node));

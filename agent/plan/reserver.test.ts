@@ -11,6 +11,7 @@ import { plan } from './plan.ts';
 import { Reserver } from './reserver.ts';
 import { SlotKeeper } from './slot-keeper.ts';
 
+const SYSTEM_SLOT = 0;
 const TICK_MS = 200;
 
 const podOf = (uid: string): PodTarget => ({
@@ -59,7 +60,7 @@ beforeEach(() => {
   tree = new CgroupTree();
   tree.created(1n, '/kubepods', 0);
   tree.created(2n, '/kubepods/poda', 0);
-  reserver = new Reserver({ keeper, log: pino({ level: 'silent' }), cpus: () => 2 });
+  reserver = new Reserver({ keeper, log: pino({ level: 'silent' }), cpus: () => 2, systemShare: () => 0 });
   apply('a');
 });
 
@@ -94,4 +95,37 @@ describe('reservations', () => {
     tick();
     expect(reserver.reservation.granted.get(3n)).toBeGreaterThan(0);
   });
+});
+
+const silent = pino({ level: 'silent' });
+
+it('reserves for the node’s daemons what they ran, in each session anew', () => {
+  const keeper = new SlotKeeper(new Ledger(), new ThrottleLedger());
+  const beganMs = performance.now();
+  const reserver = new Reserver({ keeper, log: silent, cpus: () => 8, systemShare: () => 0.5 });
+  let nowMs = beganMs;
+  const session = (): FakeKernel => {
+    const kernel = new FakeKernel({ kind: 'scheduler', llcs: 2 });
+    keeper.attach(kernel, nowMs);
+    return kernel;
+  };
+  const run = (kernel: FakeKernel, seconds: number, cpus: number): void => {
+    for (const endMs = nowMs + seconds * 1_000; nowMs < endMs; ) {
+      nowMs += TICK_MS;
+      kernel.addRun(SYSTEM_SLOT, cpus * TICK_MS * 1e6);
+      kernel.addWaits(SYSTEM_SLOT, 20, 10, TICK_MS * 1e6);
+      keeper.read({ hot: 1, others: 1, throttles: 1 }, nowMs);
+      reserver.step(nowMs);
+    }
+  };
+  const first = session();
+  run(first, 10, 2);
+  expect(first.system.reservedCpus).toBeGreaterThan(2);
+  expect(first.system.reservedCpus).toBeLessThan(4);
+  expect(first.system.creditCapNs).toBeGreaterThan(200e6);
+  const second = session();
+  run(second, 0.2, 2);
+  expect(second.system.reservedCpus).toBeCloseTo(reserver.systemReservedCpus);
+  run(second, 20, 0);
+  expect(second.system.reservedCpus).toBeLessThan(0.2);
 });

@@ -8,6 +8,12 @@ import { firstGrantCpus, NO_RESERVATION, type Reservation, stepReservation } fro
 import { type Served, Shortfalls } from './shortfall.ts';
 import type { NewReservation, SlotKeeper } from './slot-keeper.ts';
 import type { Demand } from './slot-reader.ts';
+import {
+  NO_SYSTEM_RESERVATION,
+  type SystemReservation,
+  stepSystemReservation,
+  systemCreditCapNs,
+} from './system-reservation.ts';
 
 export interface ReserverOptions {
   keeper: SlotKeeper;
@@ -16,6 +22,8 @@ export interface ReserverOptions {
   cpus: () => number;
   /** caps.scx-slo.io/max-reservation-percent of a namespace, of the node's CPUs; undefined: no cap. */
   namespaceCapPercent?: (namespace: string) => number | undefined;
+  /** What everything outside the pods weighs against them, 0 .. 1. */
+  systemShare: () => number;
 }
 
 /** Nobody asked for anything for so long: claims only fade, which one step a second follows as well as five. */
@@ -53,7 +61,9 @@ export class Reserver {
   readonly #options: ReserverOptions;
   readonly #shortfalls = new Shortfalls();
   #reservation: Reservation = NO_RESERVATION;
-  #steppedAtMs = performance.now();
+  #system: SystemReservation = NO_SYSTEM_RESERVATION;
+  #systemSteppedAtMs = performance.now();
+  #steppedAtMs = this.#systemSteppedAtMs;
   /** Later than the last step only while everybody rests. */
   #lookedAtMs = this.#steppedAtMs;
   #askedAtMs = this.#steppedAtMs;
@@ -67,9 +77,15 @@ export class Reserver {
     return this.#reservation;
   }
 
+  /** For the node's own daemons. */
+  get systemReservedCpus(): number {
+    return this.#system.reservedCpus;
+  }
+
   /** Call it right after the slots were read: what they did is divided by the time since the last step. */
   step(nowMs: number): void {
     const { keeper } = this.#options;
+    this.#stepSystem(nowMs);
     const demands = keeper.takeDemands();
     if (demands.size > 0) this.#askedAtMs = nowMs;
     const rests = nowMs - this.#askedAtMs >= REST_AFTER_MS && keeper.used === this.#slotsUsed;
@@ -96,10 +112,13 @@ export class Reserver {
       } else othersCpus += Math.min(requestCpusOf(desired), live.wantedCpus);
     }
     const cpus = this.#options.cpus();
-    const node = { cpus, othersCpus, namespaceCapCpus: (name: string) => this.#capCpus(name) };
-    this.#reservation = stepReservation(this.#reservation, samples, node, nowMs - this.#steppedAtMs);
+    const dtMs = nowMs - this.#steppedAtMs;
     this.#steppedAtMs = nowMs;
     this.#lookedAtMs = nowMs;
+    const { demandCpus: systemCpus } = this.#system;
+    const namespaceCapCpus = (name: string): number | undefined => this.#capCpus(name);
+    const node = { cpus, systemCpus, othersCpus, namespaceCapCpus };
+    this.#reservation = stepReservation(this.#reservation, samples, node, dtMs);
     keeper.reserve(
       claimants.map((live) => this.#reservationOf(live)),
       nowMs,
@@ -112,6 +131,17 @@ export class Reserver {
     const cpus =
       this.#reservation.granted.get(cgroupId) ?? firstGrantCpus(this.#reservation, this.#options.cpus());
     return Math.floor(cpus / RESERVATION_STEP_CPUS) * RESERVATION_STEP_CPUS;
+  }
+
+  #stepSystem(nowMs: number): void {
+    const { keeper, cpus, systemShare } = this.#options;
+    const node = { cpus: cpus(), weightShare: systemShare() };
+    const dtMs = nowMs - this.#systemSteppedAtMs;
+    this.#systemSteppedAtMs = nowMs;
+    this.#system = stepSystemReservation(this.#system, keeper.takeSystemDemand(), node, dtMs);
+    const { reservedCpus } = this.#system;
+    // Two stores: cheaper than to know whether a new session has them.
+    keeper.reserveSystem(reservedCpus, systemCreditCapNs(reservedCpus));
   }
 
   #capCpus(namespace: string): number | undefined {

@@ -1,7 +1,7 @@
 /** Carries a plan into the kernel's slots, and keeps for each who is counted in it. */
 import { type Failure, isFailure } from '../failure.ts';
 import type { KernelSession, SlotMap } from '../kernel/port.ts';
-import type { Ledger, Meter, SeriesLabels } from '../observe/ledger.ts';
+import type { Ledger, Meter } from '../observe/ledger.ts';
 import type { ThrottleLedger } from '../observe/throttle-ledger.ts';
 import { SYSTEM_SLOT } from './ancestry.ts';
 import { type DesiredSlot, isCounted } from './desired-slot.ts';
@@ -11,11 +11,13 @@ import {
   isUnknown,
   type LiveSlot,
   labelsOf,
+  SYSTEM_LABELS,
   sameLabels,
   sameOwner,
 } from './live-slot.ts';
 import { type Demand, type ReadLimits, SlotReader } from './slot-reader.ts';
 import { type SlotEntry, SlotTable, type SlotWrite } from './slots.ts';
+import type { SystemDemand } from './system-reservation.ts';
 
 export interface ApplyResult {
   assigned: SlotEntry[];
@@ -29,8 +31,6 @@ export interface NewReservation {
   creditCapNs: number;
 }
 
-const SYSTEM_LABELS: SeriesLabels = { namespace: '', pod: '(system)', container: '' };
-
 export class SlotKeeper {
   readonly #ledger: Ledger;
   readonly #throttles: ThrottleLedger;
@@ -40,6 +40,7 @@ export class SlotKeeper {
   #table = new SlotTable(0);
   #system: Meter | undefined;
   #systemLimitChanges = 0;
+  #systemDid: SystemDemand = { ranNs: 0, waitNs: 0 };
   #attachedAtMs = 0;
   #revision = 0;
 
@@ -88,6 +89,7 @@ export class SlotKeeper {
         : new SlotReader(this.#live, session.slots, this.#ledger, this.#throttles);
     this.#system = session === undefined ? undefined : this.#ledger.open(SYSTEM_LABELS, false, nowMs);
     this.#systemLimitChanges = 0;
+    this.#systemDid = { ranNs: 0, waitNs: 0 };
   }
 
   /** Makes the kernel agree with a whole plan. */
@@ -135,10 +137,16 @@ export class SlotKeeper {
     this.#slots?.weighSystem(weight);
   }
 
+  reserveSystem(reservedCpus: number, creditCapNs: number): void {
+    this.#slots?.reserveSystem(reservedCpus, creditCapNs);
+  }
+
   read(limits: ReadLimits, nowMs: number): void {
     this.#reader?.turn(limits, nowMs);
-    if (this.#system !== undefined && this.#slots !== undefined)
-      this.#ledger.read(this.#system, this.#slots.stats(SYSTEM_SLOT), nowMs);
+    if (this.#system === undefined || this.#slots === undefined) return;
+    const { ranNs, waitNs } = this.#ledger.read(this.#system, this.#slots.stats(SYSTEM_SLOT), nowMs);
+    this.#systemDid.ranNs += ranNs;
+    this.#systemDid.waitNs += waitNs;
   }
 
   /** Everything, a last time. */
@@ -148,6 +156,13 @@ export class SlotKeeper {
 
   takeDemands(): ReadonlyMap<bigint, Demand> {
     return this.#reader?.takeDemands() ?? new Map();
+  }
+
+  /** What everything outside the pods did since the last call. */
+  takeSystemDemand(): SystemDemand {
+    const did = this.#systemDid;
+    this.#systemDid = { ranNs: 0, waitNs: 0 };
+    return did;
   }
 
   /** Cgroups whose limits somebody wrote since the last call; `system`: so did somebody outside the pods. */

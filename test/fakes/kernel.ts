@@ -4,6 +4,7 @@
  */
 import {
   SLO_CONTROL,
+  SLO_CPU_SHIFT,
   SLO_HIST_BUCKETS,
   SLO_POLICY,
   SLO_POLICY_DEADLINE,
@@ -156,11 +157,13 @@ export class FakeKernel implements KernelSession {
   }
 
   /** Slot 0, which has no cgroup. */
-  get system(): { weight: number; parentSlot: number } {
+  get system(): { weight: number; parentSlot: number; reservedCpus: number; creditCapNs: number } {
     const view = new DataView(this.#policies, 0, SLO_POLICY.size);
     return {
       weight: view.getUint32(SLO_POLICY.weight, true),
       parentSlot: view.getUint32(SLO_POLICY.parentSlot, true),
+      reservedCpus: view.getUint32(SLO_POLICY.reservedCpus, true) / 2 ** SLO_CPU_SHIFT,
+      creditCapNs: Number(view.getBigUint64(SLO_POLICY.creditCapNs, true)),
     };
   }
 
