@@ -7,6 +7,7 @@ import { runInVm, type VmResult } from '../vm/boot.ts';
 import { defaultKernelName, kernels } from '../vm/kernels.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { HOST_IN_GUEST, kubeconfig, NODE_NAME } from './credentials.ts';
+import { type NodeSample, readDaemons } from './daemons.ts';
 import { eventually } from './eventually.ts';
 
 /** Image that every node has. */
@@ -31,6 +32,8 @@ export interface ClusterNodeOptions {
 
 export interface ClusterNode {
   name: string;
+  /** What its own programs did so far, a few seconds ago; undefined before the first sample. */
+  sample(): NodeSample | undefined;
   /** Resolves when the machine has ended and its logs are there. */
   stop(): Promise<VmResult>;
 }
@@ -48,6 +51,7 @@ export async function startClusterNode(options: ClusterNodeOptions): Promise<Clu
   }).trim();
   const images = Object.entries({ [BUSYBOX]: join(programs, 'busybox.tar'), ...options.images });
   let result: VmResult | undefined;
+  let latest: NodeSample | undefined;
   const ended = runInVm({
     kernel,
     command: ['/work/test/kube/node/start.sh'],
@@ -55,7 +59,11 @@ export async function startClusterNode(options: ClusterNodeOptions): Promise<Clu
     memoryMb: MEMORY_MB,
     clock: 'wall',
     timeoutSeconds: VM_LIMIT_SECONDS,
-    onLine: (line) => say(`node: ${line}`),
+    onLine: (line) => {
+      const sample = readDaemons(line);
+      if (sample === undefined) say(`node: ${line}`);
+      else latest = sample;
+    },
     outDir: options.outDir,
     network: { forwards: options.forwards },
     files: {
@@ -86,7 +94,7 @@ export async function startClusterNode(options: ClusterNodeOptions): Promise<Clu
   }
   // Who takes that off looks at heartbeats, and does not run here.
   await plane.api.patch(`/api/v1/nodes/${NODE_NAME}`, { spec: { taints: null } });
-  return { name: NODE_NAME, stop };
+  return { name: NODE_NAME, sample: () => latest, stop };
 }
 
 async function isReady(plane: ControlPlane, result: () => VmResult | undefined): Promise<boolean> {

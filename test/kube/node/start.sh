@@ -96,6 +96,7 @@ as_service kubelet kubelet --config="$state/kubelet.yaml" --kubeconfig="$given/n
   --v=2 >"$logs/kubelet.log" 2>&1 &
 as_service kube-proxy kube-proxy --kubeconfig="$given/proxy.kubeconfig" --hostname-override="$NODE_NAME" --proxy-mode=iptables \
   --cluster-cidr="$POD_CIDR" --conntrack-max-per-core=0 --bind-address=10.0.2.15 --v=2 >"$logs/kube-proxy.log" 2>&1 &
+"${BASH_SOURCE%/*}/daemons.sh" 2>"$logs/daemons.log" &
 step "started"
 # Reads nothing, until the host closes the connection.
 cat <"/dev/tcp/10.0.2.2/$CONTROL_PORT" || true
