@@ -81,11 +81,7 @@ export function controllerManagerFlags(ports: Ports, context: FlagContext): stri
 export const schedulerFlags = (ports: Ports, context: FlagContext): string[] =>
   commonFlags('scheduler', ports.scheduler, context);
 
-function commonFlags(
-  user: UserName,
-  port: number,
-  { credentials, dir, isOld }: FlagContext,
-): string[] {
+function commonFlags(user: UserName, port: number, { credentials, dir, isOld }: FlagContext): string[] {
   return [
     ...['kubeconfig', 'authentication-kubeconfig', 'authorization-kubeconfig'].map(
       (flag) => `--${flag}=${credentials.kubeconfigs[user]}`,
