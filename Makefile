@@ -65,6 +65,9 @@ test-vm: build ## the kernel suite in virtual machines: KERNELS="6.16 7.3" or KE
 test-kube: build ## webhook and agent against a real API server: KUBEBUILDER_ASSETS=DIR, else built once (some 10 minutes)
 	@node test/kube/run.ts
 
+test-kube-newer: build ## the same on Kubernetes 1.37, built once from the Go module proxy (some 20 minutes), policies included
+	@KUBEBUILDER_ASSETS="$$(test/kube/newer-control-plane.sh)" node test/kube/run.ts
+
 test-image: image manifests ## the image in a virtual machine, as the DaemonSet runs it: does it enforce with these rights alone?
 	@test/vm/image/prepare.sh
 	@status=0; node test/vm/run.ts --image --kernels "$(KERNELS)" || status=1; rm -rf build/vm/image; exit $$status
@@ -121,5 +124,5 @@ clean: ## remove what was built here
 clean-cache: ## remove kernels, root file systems and libbpf from the cache
 	@rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/scx-slo"
 
-.PHONY: help setup build bpf demo bench bench-webhook bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube test-cluster test-image image manifests install uninstall test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
+.PHONY: help setup build bpf demo bench bench-webhook bench-signal bench-signal-node bench-readme test test-unit test-proxies test-vm test-kube test-kube-newer test-cluster test-image image manifests install uninstall test-soak verifier-cost check lint typecheck generated generate fmt clean clean-cache kernel-6.12
 .DEFAULT_GOAL := help

@@ -32,6 +32,13 @@ const called = (() => {
   return new CompiledPolicy({ metadata: { name: 'webhook' }, spec });
 })();
 
+it('is refused, as by an API server, when it names a variable by a reserved word', () => {
+  const spec = { variables: [{ name: 'namespace', expression: '1' }] };
+  expect(() => new CompiledPolicy({ metadata: { name: 'p' }, spec })).toThrow(
+    '"namespace" is a reserved word',
+  );
+});
+
 type Annotations = Record<string, string>;
 
 const podWith = (annotations: Annotations | undefined) => ({

@@ -14,6 +14,14 @@ import {
   file_google_protobuf_struct,
 } from '@bufbuild/protobuf/wkt';
 
+/** What no identifier may be: the reserved words of CEL's grammar, which the interpreter lets pass as a member's name. */
+const RESERVED_WORDS =
+  'as break const continue else false for function if import in let loop namespace null package return true var void while';
+
+const checkName = (name: string): void => {
+  if (RESERVED_WORDS.split(' ').includes(name)) throw new Error(`"${name}" is a reserved word`);
+};
+
 interface NamedExpression {
   name: string;
   expression: string;
@@ -111,6 +119,7 @@ export class CompiledPolicy {
   constructor({ spec }: AdmissionPolicy) {
     const { matchConditions = [], variables = [], validations = [], mutations = [] } = spec;
     this.#conditions = matchConditions.map(({ expression }) => compile(expression));
+    for (const { name } of variables) checkName(name);
     this.#variables = variables.map(({ name, expression }) => ({ name, evaluate: compile(expression) }));
     this.#validations = validations.map(({ expression, message = '', messageExpression }) => ({
       message,
