@@ -125,7 +125,7 @@ export interface SlotMap {
   stats(slot: number): SlotStats;
   /** A part of the stats, much cheaper to read. */
   throttling(slot: number): Throttling;
-  /** Changes whenever bursts, waits or CPU time in the stats do. */
+  /** Changes whenever bursts, waits, CPU time or stalls in the stats do. */
   activity(slot: number): number;
   /** What everything outside the pods weighs (cpu.weight); slot 0, which is no cgroup and is never assigned. */
   weighSystem(weight: number): void;

@@ -201,7 +201,9 @@ describe('MappedSlotMap', () => {
     seen.push(kernel.slots.activity(3));
     kernel.addWaits(3, 7, 1, 1_000);
     seen.push(kernel.slots.activity(3));
-    expect(new Set(seen).size).toBe(3);
+    kernel.addMisses(3, 'stall', 1);
+    seen.push(kernel.slots.activity(3));
+    expect(new Set(seen).size).toBe(4);
   });
 
   it('weighs the system and reserves for it without assigning its slot', () => {

@@ -165,6 +165,8 @@ export class MappedSlotMap implements SlotMap {
       sum += this.#counter(at, SLO_STATS.bursts);
       sum += this.#counter(at, SLO_STATS.waitNs);
       sum += this.#counter(at, SLO_STATS.ranNs);
+      // All that is counted of a task that waits and waits.
+      sum += this.#counter(at, SLO_STATS.misses + MISS_REASONS.indexOf('stall') * 8);
     }
     return sum;
   }
