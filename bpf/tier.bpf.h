@@ -40,6 +40,12 @@ static __always_inline u64 relative_deadline(struct task_struct *p, struct accou
 	return at->slo->budget_ns;
 }
 
+/* How long a slice lasts that began at a tick: slices end at ticks. 0 stays 0. */
+static __always_inline u64 whole_ticks(u64 slice_ns)
+{
+	return slice_ns ? (slice_ns / tick_ns + 1) * tick_ns : 0;
+}
+
 /*
  * The key in a fair queue: the group's virtual time, and behind it a place for each of its
  * tasks, so that the group's threads spread over its share instead of using it up in one
@@ -66,7 +72,7 @@ static __always_inline void place_fairly(struct task_struct *p, struct task_ctx 
 	if (ahead > 4096)
 		ahead = 4096;
 	task->base_ns = group_vtime(group, at->policy, share, clock_ns);
-	task->vtime_ns = task->base_ns + over_share(slice_ns, share) * ahead * NICE_0_WEIGHT / weight;
+	task->vtime_ns = task->base_ns + over_share(whole_ticks(slice_ns), share) * ahead * NICE_0_WEIGHT / weight;
 	if (task->vtime_ns > clock_ns + farthest_ns())
 		task->vtime_ns = clock_ns + farthest_ns();
 	if (at->policy->flags & SLO_POLICY_IDLE)

