@@ -40,10 +40,10 @@ static __always_inline u64 relative_deadline(struct task_struct *p, struct accou
 	return at->slo->budget_ns;
 }
 
-/* How long a slice lasts that began at a tick: slices end at ticks. 0 stays 0. */
+/* How long a slice lasts that began at a tick: slices end at ticks. */
 static __always_inline u64 whole_ticks(u64 slice_ns)
 {
-	return slice_ns ? (slice_ns / tick_ns + 1) * tick_ns : 0;
+	return (slice_ns + tick_ns - 1) / tick_ns * tick_ns;
 }
 
 /*
