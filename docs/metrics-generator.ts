@@ -4,7 +4,8 @@
  *     node docs/metrics-generator.ts [--check]
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { METRICS, type MetricSpec, SIGNAL_METRICS } from '../agent/observe/metric-catalog.ts';
+import { METRICS, SIGNAL_METRICS } from '../agent/observe/metric-catalog.ts';
+import type { MetricSpec } from '../slo/metric-spec.ts';
 import { WEBHOOK_METRICS } from '../webhook/metric-catalog.ts';
 
 const FILE = new URL('metrics.md', import.meta.url);

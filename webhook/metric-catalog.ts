@@ -1,5 +1,5 @@
 /** Every metric of the webhook beside those of its process, once. docs/metrics.md is generated from it. */
-import type { MetricSpec } from '../agent/observe/metric-catalog.ts';
+import type { MetricSpec } from '../slo/metric-spec.ts';
 
 export const WEBHOOK_METRICS = {
   buildInfo: {

@@ -1,6 +1,7 @@
 /** Prometheus text format 0.0.4, rendered by hand: thousands of series without an object for each. */
+
+import type { MetricSpec } from '../../slo/metric-spec.ts';
 import { EXPORTED_BUCKETS, HIST_BUCKETS, upperBoundNs } from './histogram.ts';
-import type { MetricSpec } from './metric-catalog.ts';
 
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 

@@ -1,11 +1,5 @@
 /** Every metric of the agent, once. docs/metrics.md is generated from it. */
-
-export interface MetricSpec {
-  readonly name: string;
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly labels: readonly string[];
-  readonly help: string;
-}
+import type { MetricSpec } from '../../slo/metric-spec.ts';
 
 const POD = ['namespace', 'pod', 'container'] as const;
 

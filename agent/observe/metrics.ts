@@ -1,11 +1,12 @@
 /** Renders /metrics in pieces, so that a node with thousands of pods does not hold the event loop. */
 import type { ReflectorState } from '../../kube/reflector.ts';
+import type { MetricSpec } from '../../slo/metric-spec.ts';
 import { MISS_REASONS } from '../kernel/port.ts';
 import { callerKeyOf, labelsOf, SYSTEM_LABELS } from '../plan/live-slot.ts';
 import type { AgentView } from './agent-view.ts';
 import { headerText, histogramText, sampleText, singleText } from './exposition.ts';
 import type { Series } from './ledger.ts';
-import { METRICS, type MetricSpec } from './metric-catalog.ts';
+import { METRICS } from './metric-catalog.ts';
 import type { ThrottleSeries } from './throttle-ledger.ts';
 
 const valuesOf = ({ labels }: Pick<Series, 'labels'>): [string, string, string] => [

@@ -2,7 +2,7 @@
 
 import { podKey } from '../signal/callers.ts';
 import type { PodLevel, ShedInputs, ShedStateName } from './feed.ts';
-import type { NodeSample } from './shed-state.ts';
+import { type NodeSample, ROUNDS_PER_DETAIL } from './shed-state.ts';
 
 /** All but the addresses, which somebody else knows. */
 export type PublishedLevel = Omit<PodLevel, 'podIps'>;
@@ -60,9 +60,6 @@ const published = (
     reason: `dry run: ${reason}`,
   };
 };
-
-/** A pod without a decision shows the node as it was at most so many rounds ago. */
-const ROUNDS_PER_DETAIL = 25;
 
 interface Entry {
   decided: Decided;

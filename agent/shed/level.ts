@@ -11,7 +11,13 @@ import { inputsOf, reasonOf } from './explain.ts';
 import { isSettled, type Judged, judge } from './judge.ts';
 import { IDLE_LOOP, type Loop, MAX_SHED, shedOf } from './loop.ts';
 import { finite, NO_SEVERITY, type PodSample } from './severity.ts';
-import type { NodeSample, PodShed, ShedInput, ShedState } from './shed-state.ts';
+import {
+  type NodeSample,
+  type PodShed,
+  ROUNDS_PER_DETAIL,
+  type ShedInput,
+  type ShedState,
+} from './shed-state.ts';
 import { type Ask, stepTiers } from './tiers.ts';
 
 const BUSY_TAU_MS = 300;
@@ -22,8 +28,6 @@ const HOLD_MS = 500;
 const STALE_AFTER_MS = 2_000;
 const STALE_HALF_LIFE_MS = 2_000;
 const STALE_END_MS = 10_000;
-/** What is shown of the node beside a pod at rest is at most so many steps old. */
-const ROUNDS_PER_DETAIL = 25;
 
 export type Feed = 'kernel' | 'pressure' | 'hold' | 'gone';
 

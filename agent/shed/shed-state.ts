@@ -48,6 +48,9 @@ export interface ShedState {
   round: number;
 }
 
+/** What is shown of the node beside a pod at rest is at most so many steps old. */
+export const ROUNDS_PER_DETAIL = 25;
+
 export const NO_SHED: ShedState = {
   pods: new Map(),
   tiers: new Map(),

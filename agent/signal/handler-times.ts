@@ -1,6 +1,7 @@
 /** How long requests held the event loop, as a Prometheus histogram. */
+
+import type { MetricSpec } from '../../slo/metric-spec.ts';
 import { headerText } from '../observe/exposition.ts';
-import type { MetricSpec } from '../observe/metric-catalog.ts';
 
 const BOUNDS_US = [10, 20, 30, 40, 50, 60, 80, 100, 150, 200, 300, 500, 1_000, 2_500, 10_000, 100_000];
 
