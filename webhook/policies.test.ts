@@ -246,7 +246,7 @@ describe('policy that writes the record without a webhook', () => {
           });
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: 2000 },
     );
     expect(recorded).toBeGreaterThan(300);
   });
